@@ -1,0 +1,1 @@
+//! Lightning backends for the Hazel mint.

@@ -1,0 +1,22 @@
+//! What the engine needs from outside: a place for the ledger, a holder of keys, a Lightning node, and the world.
+//!
+//! | port | decides | implemented by |
+//! |---|---|---|
+//! | [`Store`] | contextual validity: proof unspent, output unsigned, quote paid | `store::memory`, hazel-sqlite |
+//! | [`Signer`] | nothing; holds the private keys and does the curve arithmetic | [`crate::signer`] |
+//! | [`Payments`] | nothing; moves bitcoin and reports evidence | hazel-lightning |
+//! | [`Environment`] | nothing; clock, randomness, tasks | hazeld, tests |
+
+mod change;
+mod environment;
+mod payments;
+mod record;
+mod signer;
+mod store;
+
+pub use change::*;
+pub use environment::*;
+pub use payments::*;
+pub use record::*;
+pub use signer::*;
+pub use store::*;

@@ -1,0 +1,149 @@
+//! The Lightning node's port.
+
+use std::fmt;
+
+use async_trait::async_trait;
+
+use super::record::{OperationId, PaidEvidence};
+use super::Timestamp;
+
+/// What a backend can do. Advertised in NUT-06, so it must be true.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Capabilities {
+    /// Invoices can carry a description.
+    pub description: bool,
+    /// Invoices without an amount can be paid.
+    pub amountless: bool,
+    /// Part of an invoice can be paid (NUT-15).
+    pub mpp: bool,
+    /// A second `pay` with the same payment id never pays twice, even after a failure: it may be called again when the first is in doubt.
+    pub idempotent_by_id: bool,
+}
+
+/// An invoice to make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewInvoice {
+    /// What the payer pays, in msat; not zero.
+    pub amount_msat: u64,
+    /// Shown to the payer.
+    pub description: Option<String>,
+    /// How long it can be paid, in seconds.
+    pub expiry_secs: u32,
+}
+
+/// An invoice made by the backend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invoice {
+    /// The BOLT11 text.
+    pub request: String,
+    /// Its payment hash.
+    pub payment_hash: [u8; 32],
+    /// When it expires.
+    pub expires_at: Timestamp,
+}
+
+/// Money that arrived on an invoice of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settlement {
+    /// The invoice.
+    pub payment_hash: [u8; 32],
+    /// The backend's stable name of this one payment; delivered again it is the same.
+    pub credit: String,
+    /// What arrived, in msat.
+    pub amount_msat: u64,
+    /// Its place in the stream of settlements: greater than that of every earlier one.
+    pub cursor: u64,
+}
+
+/// What a payment would cost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// What the payee gets, in msat.
+    pub amount_msat: u64,
+    /// The most that routing may cost, in msat.
+    pub fee_reserve_msat: u64,
+}
+
+/// A payment to make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Payment {
+    /// Our stable id; the operation's.
+    pub id: OperationId,
+    /// The invoice.
+    pub request: String,
+    /// What the payee gets, in msat.
+    pub amount_msat: u64,
+    /// The most that routing may cost, in msat. A backend cannot be asked to pay without a cap.
+    pub max_fee_msat: u64,
+    /// The backend is not called after this time, and its own time-out ends by it.
+    pub not_after: Timestamp,
+}
+
+/// What the backend knows of a payment by our id.
+#[derive(Clone, PartialEq, Eq)]
+pub enum PaymentStatus {
+    /// Paid; the preimage has still to be checked against the payment hash.
+    Paid(PaidEvidence),
+    /// On its way.
+    Pending,
+    /// This attempt has finally failed: no part of it will be paid any more.
+    Failed,
+    /// The backend has never heard of this id.
+    NeverHeard,
+    /// The backend cannot say.
+    Unknown,
+}
+
+impl fmt::Debug for PaymentStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Paid(_) => "Paid",
+            Self::Pending => "Pending",
+            Self::Failed => "Failed",
+            Self::NeverHeard => "NeverHeard",
+            Self::Unknown => "Unknown",
+        })
+    }
+}
+
+/// Why the backend did not do as asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PaymentsError {
+    /// The request itself is wrong: not an invoice, no amount where one is needed. Says what.
+    #[error("{0}")]
+    Refused(String),
+    /// The backend is away, slow or broken. Says nothing about a payment that was under way. For the log, never for users.
+    #[error("the payment backend is unavailable: {0}")]
+    Unavailable(String),
+}
+
+/// Makes and pays invoices and reports what it knows.
+///
+/// An error of [`pay`](Payments::pay) is no evidence that nothing was paid; only [`PaymentStatus::Failed`] and
+/// [`PaymentStatus::NeverHeard`] from [`status`](Payments::status) are, and the engine knows when they may be believed.
+#[async_trait]
+pub trait Payments: Send + Sync + 'static {
+    /// What this backend can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Makes an invoice.
+    async fn create_invoice(&self, invoice: NewInvoice) -> Result<Invoice, PaymentsError>;
+
+    /// Makes an invoice unpayable where the backend can; best effort.
+    async fn cancel_invoice(&self, payment_hash: &[u8; 32]) -> Result<(), PaymentsError>;
+
+    /// Settlements after `cursor`, oldest first, at most 1,000. Waits up to a few seconds for the first one.
+    async fn settlements(&self, cursor: u64) -> Result<Vec<Settlement>, PaymentsError>;
+
+    /// What arrived on one invoice; empty when nothing did.
+    async fn invoice_settlements(&self, payment_hash: &[u8; 32]) -> Result<Vec<Settlement>, PaymentsError>;
+
+    /// What paying `request` would cost. `amount_msat` is given for an invoice without an amount.
+    async fn route(&self, request: &str, amount_msat: u64) -> Result<Route, PaymentsError>;
+
+    /// Pays. Returns what is known when it returns; `Pending` when it is still on its way.
+    async fn pay(&self, payment: Payment) -> Result<PaymentStatus, PaymentsError>;
+
+    /// What is known of the payment with our id.
+    async fn status(&self, id: OperationId) -> Result<PaymentStatus, PaymentsError>;
+}

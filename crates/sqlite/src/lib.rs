@@ -1,0 +1,1 @@
+//! SQLite storage for a Cashu mint and a Cashu wallet.
