@@ -18,6 +18,8 @@ pub struct Capabilities {
     pub mpp: bool,
     /// A second `pay` with the same payment id never pays twice, even after a failure: it may be called again when the first is in doubt.
     pub idempotent_by_id: bool,
+    /// Its word that a payment was made counts where it cannot show the preimage. False for every backend that moves real money.
+    pub vouches: bool,
 }
 
 /// An invoice to make.
@@ -82,7 +84,7 @@ pub struct Payment {
 /// What the backend knows of a payment by our id.
 #[derive(Clone, PartialEq, Eq)]
 pub enum PaymentStatus {
-    /// Paid; the preimage has still to be checked against the payment hash.
+    /// Paid; the proof has still to be checked against the payment hash.
     Paid(PaidEvidence),
     /// On its way.
     Pending,

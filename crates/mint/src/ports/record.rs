@@ -147,18 +147,46 @@ pub struct MeltProgress {
     pub paid: Option<PaidEvidence>,
 }
 
+/// Why an outgoing payment counts as made.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum PaymentProof {
+    /// 32 bytes that hash to the invoice's payment hash.
+    Preimage([u8; 32]),
+    /// The backend's own word, believed only from one whose [`Capabilities`](super::Capabilities) say `vouches`.
+    Vouched,
+}
+
+impl PaymentProof {
+    /// The preimage, where there is one.
+    pub const fn preimage(&self) -> Option<[u8; 32]> {
+        match self {
+            Self::Preimage(bytes) => Some(*bytes),
+            Self::Vouched => None,
+        }
+    }
+}
+
+impl fmt::Debug for PaymentProof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Preimage(_) => "Preimage",
+            Self::Vouched => "Vouched",
+        })
+    }
+}
+
 /// Proof that an outgoing payment was made.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PaidEvidence {
-    /// 32 bytes that hash to the invoice's payment hash.
-    pub preimage: [u8; 32],
+    /// The preimage or what stands for it.
+    pub proof: PaymentProof,
     /// Amount and routing fee together, in msat.
     pub total_msat: u64,
 }
 
 impl fmt::Debug for PaidEvidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PaidEvidence").field("total_msat", &self.total_msat).finish_non_exhaustive()
+        f.debug_struct("PaidEvidence").field("proof", &self.proof).field("total_msat", &self.total_msat).finish()
     }
 }
 
@@ -314,7 +342,7 @@ pub struct MeltQuote {
     pub status: MeltQuoteStatus,
     /// The operation that holds it or paid it; `None` while UNPAID. Set by the store.
     pub operation: Option<OperationId>,
-    /// Proof of payment once PAID. `None` for a quote settled inside the mint whose invoice's preimage it does not hold.
+    /// The preimage once PAID. `None` while it is not, and where a payment was vouched for or settled inside the mint without one.
     pub preimage: Option<[u8; 32]>,
 }
 
