@@ -57,9 +57,13 @@ pub struct Settlement {
     pub cursor: u64,
 }
 
-/// What a payment would cost.
+/// What an invoice asks for and what paying it would cost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
+    /// The invoice's payment hash.
+    pub payment_hash: [u8; 32],
+    /// When the invoice expires, or has expired.
+    pub expires_at: Timestamp,
     /// What the payee gets, in msat.
     pub amount_msat: u64,
     /// The most that routing may cost, in msat.
@@ -140,8 +144,9 @@ pub trait Payments: Send + Sync + 'static {
     /// What arrived on one invoice; empty when nothing did.
     async fn invoice_settlements(&self, payment_hash: &[u8; 32]) -> Result<Vec<Settlement>, PaymentsError>;
 
-    /// What paying `request` would cost. `amount_msat` is given for an invoice without an amount.
-    async fn route(&self, request: &str, amount_msat: u64) -> Result<Route, PaymentsError>;
+    /// Reads `request` and says what paying it would cost. `amount_msat` must be given for an invoice without an amount, and equal
+    /// the invoice's amount where it has one. A backend that cannot pay an expired invoice refuses it here.
+    async fn route(&self, request: &str, amount_msat: Option<u64>) -> Result<Route, PaymentsError>;
 
     /// Pays. Returns what is known when it returns; `Pending` when it is still on its way.
     async fn pay(&self, payment: Payment) -> Result<PaymentStatus, PaymentsError>;

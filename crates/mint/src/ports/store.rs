@@ -6,6 +6,7 @@ use hazel_protocol::{KeysetId, PointBytes, QuoteId};
 use super::change::{Applied, Change};
 use super::record::{
     Contents, KeysetRecord, KeysetTotals, KnownInput, KnownOutput, MeltQuote, MintQuote, OperationId, OperationRecord,
+    OwnerId,
 };
 use super::Timestamp;
 
@@ -162,6 +163,14 @@ pub trait Store: Send + Sync + 'static {
 
     /// The totals of every keyset, read in one statement, in the order of [`keysets`](Store::keysets).
     async fn totals(&self) -> Result<Vec<(KeysetId, KeysetTotals)>, ReadError>;
+
+    /// Whether the process that owned operations as `owner` can no longer act.
+    ///
+    /// A store that only one process can open answers yes for everyone but the caller, which is what this does; one that is
+    /// shared asks the owner's lease.
+    async fn owner_is_dead(&self, _owner: OwnerId) -> Result<bool, ReadError> {
+        Ok(true)
+    }
 
     /// How far the payment stream has been read; 0 before the first credit with a cursor.
     async fn cursor(&self) -> Result<u64, ReadError>;
