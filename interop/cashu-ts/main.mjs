@@ -1,0 +1,230 @@
+// A stock cashu-ts wallet, as npm delivers it, against a running mint.
+//
+//   node main.mjs MINT_URL PAYEE_URL
+//
+// MINT_URL is the mint under test. PAYEE_URL is a second mint that is used only as the owner of
+// a Lightning invoice, so that the melt is a payment to the outside and not a settlement inside
+// one mint. This script starts nothing and stops nothing: `cargo xtask interop` does.
+//
+// Every flow ends with its books balanced: what went in equals what came out plus the fees that
+// the keyset and the quote announce. The first disagreement ends the run with exit code 1.
+
+import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  CheckStateEnum,
+  MeltQuoteState,
+  MintOperationError,
+  MintQuoteState,
+  Wallet,
+  getEncodedToken,
+  hasValidDleq,
+  sumProofs,
+} from '@cashu/cashu-ts';
+
+const [mintUrl, payeeUrl] = process.argv.slice(2);
+if (!mintUrl || !payeeUrl) {
+  console.error('usage: node main.mjs MINT_URL PAYEE_URL');
+  process.exit(2);
+}
+
+// NUT error codes: https://github.com/cashubtc/nuts/blob/main/error_codes.md
+const TOKEN_ALREADY_SPENT = 11001;
+const OUTPUTS_ALREADY_SIGNED = 11003;
+const QUOTE_NOT_PAID = 20001;
+const QUOTE_ALREADY_ISSUED = 20002;
+
+// Fixed, so that a failing run can be repeated. Each run meets a fresh mint.
+const SEED = Uint8Array.from({ length: 64 }, (_, i) => i);
+const MINTED = 1000n;
+const SENT = 21n;
+const SETTLE_TIMEOUT_MS = 30_000;
+
+const sum = (proofs) => sumProofs(proofs).toBigInt();
+const inputFee = (wallet, proofs) => wallet.getFeesForProofs(proofs).toBigInt();
+
+async function open(options) {
+  const wallet = new Wallet(mintUrl, { unit: 'sat', ...options });
+  await wallet.loadMint();
+  return wallet;
+}
+
+async function refused(code, what, attempt) {
+  await assert.rejects(attempt, (error) => {
+    assert.ok(error instanceof MintOperationError, `${what}: not a NUT error: ${error}`);
+    assert.equal(error.code, code, `${what}: ${error.message}`);
+    return true;
+  });
+}
+
+async function until(what, check) {
+  const deadline = Date.now() + SETTLE_TIMEOUT_MS;
+  while (Date.now() < deadline) {
+    const found = await check();
+    if (found) return found;
+    await sleep(100);
+  }
+  assert.fail(`${what} did not happen within ${SETTLE_TIMEOUT_MS} ms`);
+}
+
+function assertDleq(wallet, proofs, from) {
+  for (const proof of proofs) {
+    const keyset = wallet.getKeyset(proof.id);
+    assert.ok(hasValidDleq(proof, keyset, { require: true }), `${from}: a proof has no valid DLEQ`);
+  }
+}
+
+async function assertStates(wallet, proofs, state) {
+  const entries = await wallet.checkProofsStates(proofs);
+  assert.equal(entries.length, proofs.length, 'one state for each proof asked about');
+  for (const entry of entries) assert.equal(entry.state, state);
+}
+
+// NUT-01, NUT-02, NUT-06: the mint describes itself, and its keyset ids follow from its keys.
+async function describe(wallet) {
+  const info = wallet.getMintInfo();
+  assert.ok(info.isSupported(4).disabled === false, 'minting is on');
+  assert.ok(info.isSupported(5).disabled === false, 'melting is on');
+  for (const nut of [7, 8, 9, 12]) assert.ok(info.isSupported(nut).supported, `NUT-${nut}`);
+  const keysets = wallet.keyChain.getKeysets().filter((keyset) => keyset.isActive);
+  assert.ok(keysets.length > 0, 'an active keyset');
+  for (const keyset of keysets) {
+    assert.match(keyset.id, /^01[0-9a-f]{64}$/, 'a version 2 keyset id');
+    assert.ok(keyset.verify(), 'the keyset id follows from the keys');
+  }
+}
+
+// NUT-04, NUT-23: a quote is paid by the fake node by itself, then turned into ecash once.
+async function mint(wallet) {
+  const quote = await wallet.createMintQuoteBolt11(MINTED);
+  assert.match(quote.request, /^ln/, 'a BOLT11 invoice');
+  if (quote.state === MintQuoteState.UNPAID) {
+    const now = await wallet.checkMintQuoteBolt11(quote.quote);
+    if (now.state === MintQuoteState.UNPAID) {
+      await refused(QUOTE_NOT_PAID, 'minting before payment', () =>
+        wallet.mintProofsBolt11(MINTED, quote.quote, undefined, { type: 'random' }),
+      );
+    }
+  }
+  await until('the mint quote is paid', async () => {
+    const now = await wallet.checkMintQuoteBolt11(quote.quote);
+    return now.state === MintQuoteState.PAID;
+  });
+  const proofs = await wallet.mintProofsBolt11(MINTED, quote.quote);
+  assert.equal(sum(proofs), MINTED);
+  assertDleq(wallet, proofs, 'mint');
+  await assertStates(wallet, proofs, CheckStateEnum.UNSPENT);
+  const issued = await wallet.checkMintQuoteBolt11(quote.quote);
+  assert.equal(issued.state, MintQuoteState.ISSUED);
+  await refused(QUOTE_ALREADY_ISSUED, 'minting a quote twice', () =>
+    wallet.mintProofsBolt11(MINTED, quote.quote, undefined, { type: 'random' }),
+  );
+  return proofs;
+}
+
+// NUT-03, NUT-07, NUT-12: a swap splits off what is sent; another wallet swaps it for its own.
+async function sendAndReceive(wallet, proofs) {
+  const { keep, send } = await wallet.send(SENT, proofs, { includeFees: true });
+  const sendFee = inputFee(wallet, send);
+  assert.equal(sum(send), SENT + sendFee, 'the receiver is left with exactly what was sent');
+  const swapped = proofs.filter((old) => ![...keep, ...send].some((p) => p.secret === old.secret));
+  assert.ok(swapped.length > 0, 'a swap took place');
+  assert.equal(sum(proofs), sum(keep) + sum(send) + inputFee(wallet, swapped));
+  assertDleq(wallet, [...keep, ...send], 'send');
+  await assertStates(wallet, swapped, CheckStateEnum.SPENT);
+
+  const token = getEncodedToken({ mint: mintUrl, proofs: send, unit: 'sat' });
+  const receiver = await open({});
+  const received = await receiver.receive(token, { requireDleq: true });
+  assert.equal(sum(received), SENT);
+  assertDleq(receiver, received, 'receive');
+  await assertStates(wallet, send, CheckStateEnum.SPENT);
+  await assertStates(receiver, received, CheckStateEnum.UNSPENT);
+
+  const thief = await open({});
+  await refused(TOKEN_ALREADY_SPENT, 'receiving a token twice', () => thief.receive(token));
+  return { keep, received };
+}
+
+// NUT-09, NUT-13: the seed alone brings back every proof that is still unspent.
+async function restore(expected) {
+  const wallet = await open({ bip39seed: SEED });
+  const { proofs, lastCounterWithSignature } = await wallet.batchRestore();
+  assert.ok(lastCounterWithSignature !== undefined, 'the mint remembers outputs of this seed');
+  const { unspent } = await wallet.groupProofsByState(proofs);
+  const secrets = (list) => list.map((proof) => proof.secret).sort();
+  assert.deepEqual(secrets(unspent), secrets(expected), 'restored proofs are those held');
+  assert.equal(sum(unspent), sum(expected));
+  assertDleq(wallet, unspent, 'restore');
+  return { counter: lastCounterWithSignature + 1, unspent, wallet };
+}
+
+// A counter that was used before makes outputs that the mint has signed before.
+async function reuseOfOutputs(wallet, proofs) {
+  const [largest] = proofs.toSorted((a, b) => b.amount.compareTo(a.amount));
+  await refused(OUTPUTS_ALREADY_SIGNED, 'signing outputs twice', () =>
+    wallet.receive([largest], undefined, { type: 'deterministic', counter: 1 }),
+  );
+  await assertStates(wallet, proofs, CheckStateEnum.UNSPENT);
+}
+
+// NUT-05, NUT-08: an invoice of somebody else is paid; what the fee reserve did not need comes
+// back as change on the blank outputs.
+async function melt(wallet, proofs) {
+  const payee = new Wallet(payeeUrl, { unit: 'sat' });
+  await payee.loadMint();
+  const bill = await payee.createMintQuoteBolt11(100n);
+  const quote = await wallet.createMeltQuoteBolt11(bill.request);
+  const amount = quote.amount.toBigInt();
+  const reserve = quote.fee_reserve.toBigInt();
+  assert.equal(amount, 100n);
+  assert.equal(quote.state, MeltQuoteState.UNPAID);
+
+  const { keep, send } = await wallet.send(amount + reserve, proofs, { includeFees: true });
+  const fee = inputFee(wallet, send);
+  assert.equal(sum(send), amount + reserve + fee);
+  const paid = await wallet.meltProofsBolt11(quote, send);
+  assert.equal(paid.quote.state, MeltQuoteState.PAID);
+  assert.match(paid.quote.payment_preimage ?? '', /^[0-9a-f]{64}$/, 'a preimage');
+  assertDleq(wallet, paid.change, 'melt change');
+  const change = sum(paid.change);
+  assert.ok(change <= reserve, 'change is at most the reserve');
+  if (reserve > 0n) assert.ok(change > 0n, 'part of the fee reserve comes back as change');
+  await assertStates(wallet, send, CheckStateEnum.SPENT);
+  const settled = await wallet.checkMeltQuoteBolt11(quote.quote);
+  assert.equal(settled.state, MeltQuoteState.PAID);
+  await refused(TOKEN_ALREADY_SPENT, 'spending melted proofs', () => wallet.receive(send));
+  return { proofs: [...keep, ...paid.change], lightningFee: reserve - change, amount, reserve };
+}
+
+async function main() {
+  const step = async (name, work) => {
+    const started = Date.now();
+    const result = await work();
+    console.log(`ok ${name} (${Date.now() - started} ms)`);
+    return result;
+  };
+
+  const alice = await open({ bip39seed: SEED });
+  await step('describe', () => describe(alice));
+  const minted = await step('mint 1000', () => mint(alice));
+  const { keep, received } = await step('send 21, receive', () => sendAndReceive(alice, minted));
+  const { counter, unspent, wallet } = await step('restore', () => restore(keep));
+  await step('reuse of outputs', () => reuseOfOutputs(wallet, unspent));
+  await wallet.counters.advanceToAtLeast(wallet.keysetId, counter);
+  const melted = await step('melt with change', () => melt(wallet, unspent));
+  const last = await step('restore after melt', () => restore(melted.proofs));
+
+  // Nothing was made and nothing was lost: all fees are accounted for above, and a dev mint
+  // charges no input fee, so the whole sum must be there to the last sat.
+  const fees = MINTED - sum(last.unspent) - sum(received) - melted.amount - melted.lightningFee;
+  assert.ok(fees >= 0n, 'no money out of nothing');
+  if (alice.keyChain.getKeysets().every((keyset) => keyset.fee === 0)) assert.equal(fees, 0n);
+  console.log(
+    `balances: minted ${MINTED} = kept ${sum(last.unspent)} + received ${sum(received)}` +
+      ` + paid ${melted.amount} + Lightning fee ${melted.lightningFee}` +
+      ` (reserve ${melted.reserve}) + input fees ${fees}`,
+  );
+}
+
+await main();
