@@ -1,0 +1,47 @@
+//! Reading JSON from another party without repeating it in errors.
+
+use serde::de::DeserializeOwned;
+
+use crate::text::neutralise;
+
+/// Why a JSON text was refused.
+///
+/// Parsers like to quote what they did not understand, and what they quote may be the secret of a proof. Every quoted text is
+/// therefore left out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct JsonError {
+    message: String,
+    syntax: bool,
+}
+
+impl JsonError {
+    /// Whether the text is no JSON at all or ends early; otherwise it is JSON of another shape than expected.
+    pub const fn is_syntax(&self) -> bool {
+        self.syntax
+    }
+}
+
+impl From<serde_json::Error> for JsonError {
+    fn from(error: serde_json::Error) -> Self {
+        Self { syntax: !error.is_data(), message: neutralise(&without_quotes(&error.to_string())) }
+    }
+}
+
+/// Reads one JSON value and nothing after it. Nesting is limited by the parser to 128 levels.
+///
+/// # Errors
+/// [`JsonError`], which holds none of the text.
+pub fn from_json<T: DeserializeOwned>(json: &[u8]) -> Result<T, JsonError> {
+    serde_json::from_slice(json).map_err(JsonError::from)
+}
+
+/// Replaces everything from the first double quote to the last one, and keeps what is around it.
+fn without_quotes(message: &str) -> String {
+    match (message.find('"'), message.rfind('"')) {
+        (Some(start), Some(end)) if start < end => {
+            format!("{}(not shown){}", &message[..start], &message[end + 1..])
+        }
+        _ => message.to_owned(),
+    }
+}

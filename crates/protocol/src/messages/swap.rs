@@ -1,0 +1,23 @@
+//! `POST /v1/swap` (NUT-03).
+
+use serde::{Deserialize, Serialize};
+
+use crate::bounded::BoundedVec;
+use crate::limits::MAX_OUTPUTS;
+use crate::proof::{BlindSignature, Inputs, Outputs};
+
+/// Exchanges proofs for signatures on new outputs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SwapRequest {
+    /// The proofs to spend.
+    pub inputs: Inputs,
+    /// The outputs to sign.
+    pub outputs: Outputs,
+}
+
+/// The signatures, in the order of the outputs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SwapResponse {
+    /// One signature for each output.
+    pub signatures: BoundedVec<BlindSignature, MAX_OUTPUTS>,
+}
