@@ -18,7 +18,7 @@ pub mod quote;
 pub mod scalar;
 pub mod secret;
 mod text;
-// pub mod token;
+pub mod token;
 pub mod unit;
 pub mod url;
 
@@ -40,6 +40,6 @@ pub use quote::{QuoteId, QuoteIdError};
 pub use scalar::{BlindingFactor, Scalar32, ScalarError, SecretKey};
 pub use secret::{Secret, SecretError};
 pub use text::neutralise;
-// pub use token::{Token, TokenError, TokenProof, TokenV3, TokenV3Entry, TokenV4};
+pub use token::{Token, TokenError, TokenProof, TokenV3, TokenV3Entry, TokenV4};
 pub use unit::{CurrencyUnit, CustomUnit, UnitError};
 pub use url::{MintUrl, MintUrlError};
