@@ -1,0 +1,131 @@
+//! A router on a TCP listener, with the bounds that HTTP itself needs.
+//!
+//! HTTP/1.1 only: what speaks to wallets directly in production is a reverse proxy, and those speak HTTP/1.1 to what is behind
+//! them.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+
+use super::stall::StallGuard;
+
+/// The pause after a failed accept, such as one for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What a connection may cost. The defaults suit a mint on a small machine.
+#[derive(Debug, Clone)]
+pub struct ListenConfig {
+    /// Open connections at a time. One more is told 503 and closed.
+    pub max_connections: usize,
+    /// How long the headers of a request may take, from when the connection is open or the last answer is sent. So this is
+    /// also how long an idle connection is kept.
+    pub header_timeout: Duration,
+    /// Size of a request's line and headers, in bytes.
+    pub max_header_bytes: usize,
+    /// Headers in a request.
+    pub max_headers: usize,
+    /// How long an answer may wait for the client to read on.
+    pub write_stall: Duration,
+    /// How long requests in flight may take to finish at shutdown.
+    pub drain: Duration,
+}
+
+impl Default for ListenConfig {
+    fn default() -> Self {
+        Self {
+            max_connections: 4096,
+            header_timeout: Duration::from_secs(30),
+            max_header_bytes: 16 * 1024,
+            max_headers: 64,
+            write_stall: Duration::from_secs(30),
+            drain: Duration::from_secs(20),
+        }
+    }
+}
+
+/// Serves `router` on `listener` until `shutdown` completes; then takes no more connections and lets requests in flight
+/// finish within [`ListenConfig::drain`]. True when all did.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    config: ListenConfig,
+    shutdown: impl Future<Output = ()>,
+) -> bool {
+    let slots = Arc::new(Semaphore::new(config.max_connections));
+    let (stop, stopped) = watch::channel(());
+    let mut connections = JoinSet::new();
+    let mut shutdown = pin!(shutdown);
+    loop {
+        tokio::select! {
+            () = &mut shutdown => break,
+            Some(_) = connections.join_next() => {}
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => match Arc::clone(&slots).try_acquire_owned() {
+                    Ok(slot) => {
+                        connections.spawn(connection(stream, router.clone(), config.clone(), stopped.clone(), slot));
+                    }
+                    Err(_) => turn_away(&stream),
+                },
+                Err(error) => {
+                    tracing::warn!(%error, "a connection was not accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    // Nobody listens any more when there is no connection.
+    let _ = stop.send(());
+    let all = async { while connections.join_next().await.is_some() {} };
+    tokio::time::timeout(config.drain, all).await.is_ok()
+}
+
+/// Serves one connection to its end.
+async fn connection(
+    stream: TcpStream,
+    router: Router,
+    config: ListenConfig,
+    mut stopped: watch::Receiver<()>,
+    _slot: OwnedSemaphorePermit,
+) {
+    // Only speed is lost when this fails.
+    let _ = stream.set_nodelay(true);
+    let io = TokioIo::new(StallGuard::new(stream, config.write_stall));
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(config.header_timeout)
+        .max_header_size(config.max_header_bytes)
+        .max_headers(config.max_headers);
+    let mut connection = pin!(builder.serve_connection(io, TowerToHyperService::new(router)));
+    let served = tokio::select! {
+        served = connection.as_mut() => served,
+        _ = stopped.changed() => {
+            connection.as_mut().graceful_shutdown();
+            connection.as_mut().await
+        }
+    };
+    if let Err(error) = served {
+        // Clients vanish and strangers send garbage: no matter for the operator.
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+/// Tells a client that there is no room for it, without waiting for anything.
+fn turn_away(stream: &TcpStream) {
+    const ANSWER: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
+        content-type: application/json\r\ncontent-length: 63\r\nretry-after: 1\r\n\
+        access-control-allow-origin: *\r\nconnection: close\r\n\r\n\
+        {\"detail\":\"the mint is busy, try again shortly\",\"code\":50000}\r\n";
+    // A fresh socket has room for this; when it has not, the client sees a closed connection.
+    let _ = stream.try_write(ANSWER);
+    tracing::warn!("too many connections: one was turned away");
+}
