@@ -13,9 +13,6 @@ mod cbor;
 mod v3;
 mod v4;
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
