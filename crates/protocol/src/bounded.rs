@@ -13,10 +13,12 @@ use serde::{Serialize, Serializer};
 /// limit.
 ///
 /// ```
-/// use hazel_protocol::BoundedVec;
-/// let pair: BoundedVec<u8, 2> = serde_json::from_str("[1, 2]").unwrap();
+/// use hazel_protocol::{BoundedVec, from_json};
+/// let pair: BoundedVec<u8, 2> = from_json(b"[1, 2]")?;
 /// assert_eq!(pair.len(), 2);
-/// assert!(serde_json::from_str::<BoundedVec<u8, 2>>("[1, 2, 3]").is_err());
+/// let error = from_json::<BoundedVec<u8, 2>>(b"[1, 2, 3]").expect_err("one item too many");
+/// assert_eq!(error.to_string(), "too many items: at most 2 are allowed at line 1 column 9");
+/// # Ok::<(), hazel_protocol::JsonError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct BoundedVec<T, const N: usize>(Vec<T>);
@@ -120,23 +122,74 @@ impl<T: Serialize, const N: usize> Serialize for BoundedVec<T, N> {
 
 impl<'de, T: Deserialize<'de>, const N: usize> Deserialize<'de> for BoundedVec<T, N> {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        d.deserialize_seq(ListVisitor(PhantomData))
+        d.deserialize_seq(ListVisitor { what: "items", item: PhantomData })
     }
 }
 
-struct ListVisitor<T, const N: usize>(PhantomData<T>);
+/// How the error of a list of inputs that is too long begins.
+pub(crate) const TOO_MANY_INPUTS: &str = "too many inputs";
+/// How the error of a list of outputs that is too long begins.
+pub(crate) const TOO_MANY_OUTPUTS: &str = "too many outputs";
+
+/// A list whose errors call its items inputs, for `#[serde(deserialize_with)]`.
+pub(crate) fn inputs<'de, D, T, const N: usize>(d: D) -> Result<BoundedVec<T, N>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    d.deserialize_seq(ListVisitor { what: "inputs", item: PhantomData })
+}
+
+/// A list whose errors call its items outputs, for `#[serde(deserialize_with)]`.
+pub(crate) fn outputs<'de, D, T, const N: usize>(d: D) -> Result<BoundedVec<T, N>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    d.deserialize_seq(ListVisitor { what: "outputs", item: PhantomData })
+}
+
+/// As [`outputs`], for a list that may be missing or `null`.
+pub(crate) fn outputs_option<'de, D, T, const N: usize>(d: D) -> Result<Option<BoundedVec<T, N>>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    struct Named<T, const N: usize>(BoundedVec<T, N>);
+    impl<'de, T: Deserialize<'de>, const N: usize> Deserialize<'de> for Named<T, N> {
+        fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+            outputs(d).map(Self)
+        }
+    }
+    Ok(Option::<Named<T, N>>::deserialize(d)?.map(|list| list.0))
+}
+
+/// A plain list of at most `N` items, or nothing for `null`, for `#[serde(deserialize_with)]`.
+pub(crate) fn list<'de, D, T, const N: usize>(d: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Ok(Option::<BoundedVec<T, N>>::deserialize(d)?.unwrap_or_default().into_inner())
+}
+
+struct ListVisitor<T, const N: usize> {
+    what: &'static str,
+    item: PhantomData<T>,
+}
 
 impl<'de, T: Deserialize<'de>, const N: usize> Visitor<'de> for ListVisitor<T, N> {
     type Value = BoundedVec<T, N>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a list of at most {N} items")
+        write!(f, "a list of at most {N} {}", self.what)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
         let mut list = BoundedVec::new();
         while let Some(item) = items.next_element()? {
-            list.push(item).map_err(A::Error::custom)?;
+            let too_many = |_| A::Error::custom(format_args!("too many {}: at most {N} are allowed", self.what));
+            list.push(item).map_err(too_many)?;
         }
         Ok(list)
     }

@@ -232,7 +232,8 @@ pub fn hash_e(points: &[PublicKey]) -> [u8; 32] {
     sha256::Hash::from_engine(engine).to_byte_array()
 }
 
-/// `R1 = sG - eA`.
+/// `R1 = sG - eA`, in variable time.
+#[expect(clippy::disallowed_methods, reason = "this is the one place for public scalars")]
 fn generator_commitment(a: &PublicKey, e: &Scalar, s: &Scalar) -> Result<PublicKey, InfinityError> {
     negate(&public_multiply(e, a))
         .as_inner()

@@ -2,6 +2,8 @@
 
 use serde::de::DeserializeOwned;
 
+use crate::bounded::{TOO_MANY_INPUTS, TOO_MANY_OUTPUTS};
+use crate::error::ErrorCode;
 use crate::text::neutralise;
 
 /// Why a JSON text was refused.
@@ -16,6 +18,18 @@ pub struct JsonError {
 }
 
 impl JsonError {
+    /// The code of the NUTs for what is wrong, where they have one: too many inputs, too many outputs.
+    pub fn error_code(&self) -> Option<ErrorCode> {
+        // What a peer sent never stands at the beginning of a message.
+        if self.message.starts_with(TOO_MANY_INPUTS) {
+            Some(ErrorCode::MaxInputsExceeded)
+        } else if self.message.starts_with(TOO_MANY_OUTPUTS) {
+            Some(ErrorCode::MaxOutputsExceeded)
+        } else {
+            None
+        }
+    }
+
     /// Whether the text is no JSON at all or ends early; otherwise it is JSON of another shape than expected.
     pub const fn is_syntax(&self) -> bool {
         self.syntax

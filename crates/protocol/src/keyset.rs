@@ -77,8 +77,9 @@ pub enum KeysetVersion {
 ///
 /// ```
 /// use hazel_protocol::{KeysetId, KeysetVersion};
-/// let id: KeysetId = "009a1f293253e41e".parse().unwrap();
+/// let id: KeysetId = "009a1f293253e41e".parse()?;
 /// assert_eq!(id.version(), KeysetVersion::V1);
+/// # Ok::<(), hazel_protocol::KeysetError>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeysetId {
@@ -222,7 +223,7 @@ impl TokenKeysetId {
     pub fn resolve(&self, known: &[KeysetId]) -> Result<KeysetId, KeysetError> {
         match self {
             Self::Full(id) => Ok(*id),
-            Self::Short(id) => resolve_short_id(id, known),
+            Self::Short(id) => resolve_short_id(*id, known),
         }
     }
 }
@@ -253,9 +254,9 @@ serde_as_text!(TokenKeysetId, "a keyset id: 16 or 66 lower-case hex digits");
 ///
 /// # Errors
 /// [`KeysetError::Unknown`] when there is none, [`KeysetError::Ambiguous`] when there are several.
-pub fn resolve_short_id(short: &ShortKeysetId, known: &[KeysetId]) -> Result<KeysetId, KeysetError> {
+pub fn resolve_short_id(short: ShortKeysetId, known: &[KeysetId]) -> Result<KeysetId, KeysetError> {
     let mut found = None;
-    for id in known.iter().filter(|id| id.short() == *short) {
+    for id in known.iter().filter(|id| id.short() == short) {
         match found {
             Some(other) if other != *id => return Err(KeysetError::Ambiguous),
             _ => found = Some(*id),

@@ -40,6 +40,10 @@ pub const MAX_UNIT_BYTES: usize = 32;
 pub const MAX_TOKEN_BYTES: usize = 1_048_576;
 /// Most proofs in one token (NUT-00). A count.
 pub const MAX_TOKEN_PROOFS: usize = 4000;
+/// Longest text in what a mint says about itself (NUT-06), in bytes of UTF-8.
+pub const MAX_INFO_TEXT_BYTES: usize = 16_384;
+/// Longest list in what a mint says about itself (NUT-06). A count.
+pub const MAX_INFO_ITEMS: usize = 256;
 /// Longest error text kept from another party, in bytes of UTF-8.
 pub const MAX_ERROR_DETAIL_BYTES: usize = 1024;
 /// Deepest nesting of values that a token may hold, in levels.

@@ -44,12 +44,12 @@ impl PublicKey {
     }
 
     /// The compressed form.
-    pub fn to_bytes(&self) -> [u8; POINT_BYTES] {
+    pub fn to_bytes(self) -> [u8; POINT_BYTES] {
         self.0.serialize()
     }
 
     /// The uncompressed form, which NUT-12 hashes.
-    pub fn to_uncompressed(&self) -> [u8; 65] {
+    pub fn to_uncompressed(self) -> [u8; 65] {
         self.0.serialize_uncompressed()
     }
 

@@ -13,8 +13,9 @@ use crate::text::serde_as_text;
 ///
 /// ```
 /// use hazel_protocol::MintUrl;
-/// let url: MintUrl = "https://Mint.example/cashu/".parse().unwrap();
+/// let url: MintUrl = "https://Mint.example/cashu/".parse()?;
 /// assert_eq!(url.as_str(), "https://mint.example/cashu");
+/// # Ok::<(), hazel_protocol::MintUrlError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MintUrl(String);

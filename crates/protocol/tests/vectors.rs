@@ -8,8 +8,8 @@ use hazel_protocol::crypto::{
 };
 use hazel_protocol::nut13::{derive, keyset_id_int};
 use hazel_protocol::{
-    BlindSignature, BlindingFactor, CurrencyUnit, Curve, Dleq, KeysetId, KeysetKeys, PointBytes, Proof, PublicKey,
-    Scalar32, Secret, SecretKey, ShortKeysetId, Token, TokenError, TokenV3, TokenV4, verify_keyset_id,
+    BlindSignature, BlindingFactor, CurrencyUnit, Curve, Dleq, KeysetId, KeysetKeys, MintUrl, PointBytes, Proof,
+    PublicKey, Scalar32, Secret, SecretKey, ShortKeysetId, Token, TokenError, TokenV3, TokenV4, verify_keyset_id,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -21,6 +21,10 @@ fn curve() -> Curve {
 
 fn secret_key(bytes: Scalar32) -> SecretKey {
     SecretKey::from_bytes(bytes.as_bytes()).expect("a valid key")
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 fn parse<T: DeserializeOwned>(json: &str) -> T {
@@ -171,10 +175,7 @@ fn proofs_of(json: &Value) -> Vec<Proof> {
 
 fn check_v4(token: &Token, json: &Value) {
     assert_eq!(token.proofs(&[]).expect("version 1 ids are never short"), proofs_of(json));
-    assert_eq!(
-        token.mints().into_iter().map(|mint| mint.as_str()).collect::<Vec<_>>(),
-        [json["m"].as_str().expect("m")]
-    );
+    assert_eq!(token.mints().into_iter().map(MintUrl::as_str).collect::<Vec<_>>(), [json["m"].as_str().expect("m")]);
     assert_eq!(token.unit().map(CurrencyUnit::as_str), json["u"].as_str());
     assert_eq!(token.memo(), json["d"].as_str());
 }
@@ -203,8 +204,7 @@ fn nut00_token_v4_raw_both_ways() {
     assert_eq!(vectors.len(), 1);
     for vector in vectors {
         let bytes = build_v4(&vector.json).to_raw().expect("version 4");
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hex, vector.serialized);
+        assert_eq!(hex(&bytes), vector.serialized);
         check_v4(&Token::from_raw(&bytes).expect("a valid token"), &vector.json);
     }
 }
@@ -375,19 +375,20 @@ struct Nut13 {
 
 #[derive(Deserialize)]
 struct Derivation {
-    keyset_id: KeysetId,
+    #[serde(rename = "keyset_id")]
+    keyset: KeysetId,
     keyset_id_int: Option<u32>,
     secrets: Vec<Secret>,
     blinding_factors: Vec<BlindingFactor>,
-    #[serde(default)]
-    derivation_paths: Vec<String>,
+    #[serde(default, rename = "derivation_paths")]
+    paths: Vec<String>,
 }
 
 fn check_derivation(seed: &[u8; 64], vector: &Derivation) {
     assert_eq!((vector.secrets.len(), vector.blinding_factors.len()), (5, 5));
     let expected = vector.secrets.iter().zip(&vector.blinding_factors);
     for (counter, (secret, r)) in (0..).zip(expected) {
-        let (derived_secret, derived_r) = derive(seed, &vector.keyset_id, counter).expect("derivable");
+        let (derived_secret, derived_r) = derive(seed, &vector.keyset, counter).expect("derivable");
         assert_eq!((derived_secret.as_str(), &derived_r), (secret.as_str(), r), "counter {counter}");
     }
 }
@@ -403,8 +404,8 @@ fn nut13_both_derivations() {
 #[test]
 fn nut13_keyset_id_as_a_number() {
     let v1 = parse::<Nut13>(include_str!("vectors/nut13.json")).version_1;
-    assert_eq!(Some(keyset_id_int(&v1.keyset_id)), v1.keyset_id_int);
+    assert_eq!(Some(keyset_id_int(&v1.keyset)), v1.keyset_id_int);
     let paths: Vec<String> =
-        (0..5).map(|counter| format!("m/129372'/0'/{}'/{counter}'", keyset_id_int(&v1.keyset_id))).collect();
-    assert_eq!(paths, v1.derivation_paths);
+        (0..5).map(|counter| format!("m/129372'/0'/{}'/{counter}'", keyset_id_int(&v1.keyset))).collect();
+    assert_eq!(paths, v1.paths);
 }

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::null_as_default;
 use crate::amount::Amount;
+use crate::bounded::list;
+use crate::limits::{MAX_INFO_ITEMS, MAX_INFO_TEXT_BYTES};
 use crate::point::PublicKey;
+use crate::text::bounded_option;
 use crate::unit::CurrencyUnit;
 
 /// What a mint says about itself. Everything is optional. The texts are as the mint sent them: show them through
@@ -15,37 +18,37 @@ use crate::unit::CurrencyUnit;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct MintInfo {
     /// The name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "text")]
     pub name: Option<String>,
     /// A key that identifies the mint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pubkey: Option<PublicKey>,
     /// Implementation and version, with a slash between them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "text")]
     pub version: Option<String>,
     /// A short description.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "text")]
     pub description: Option<String>,
     /// A long description.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "text")]
     pub description_long: Option<String>,
     /// How to reach the operator.
-    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "list::<_, _, MAX_INFO_ITEMS>")]
     pub contact: Vec<ContactInfo>,
     /// The message of the day, which a wallet must show.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "text")]
     pub motd: Option<String>,
     /// Where to find an icon.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "text")]
     pub icon_url: Option<String>,
     /// Where the mint is reached.
-    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "list::<_, _, MAX_INFO_ITEMS>")]
     pub urls: Vec<String>,
     /// The time at the mint, in seconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<u64>,
     /// Where to find the terms of service.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "text")]
     pub tos_url: Option<String>,
     /// What the mint supports.
     #[serde(default, deserialize_with = "null_as_default")]
@@ -121,6 +124,7 @@ impl Supported {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PaymentSettings {
     /// One entry for each pair of method and unit.
+    #[serde(deserialize_with = "list::<_, _, MAX_INFO_ITEMS>")]
     pub methods: Vec<MethodSettings>,
     /// Whether the operation is switched off.
     #[serde(default, deserialize_with = "null_as_default")]
@@ -135,7 +139,7 @@ pub struct MethodSettings {
     /// The unit.
     pub unit: CurrencyUnit,
     /// The name of the method for people.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "text")]
     pub method_name: Option<String>,
     /// The least amount of one operation, in the minor unit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -155,6 +159,7 @@ pub struct CachedResponses {
     #[serde(default)]
     pub ttl: Option<u64>,
     /// The routes that do so.
+    #[serde(deserialize_with = "list::<_, _, MAX_INFO_ITEMS>")]
     pub cached_endpoints: Vec<CachedEndpoint>,
 }
 
@@ -176,4 +181,8 @@ pub struct BatchSettings {
     /// The methods that allow it; all when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub methods: Option<Vec<String>>,
+}
+
+fn text<'de, D: Deserializer<'de>>(d: D) -> Result<Option<String>, D::Error> {
+    bounded_option::<D, MAX_INFO_TEXT_BYTES>(d)
 }

@@ -115,9 +115,10 @@ pub struct MeltRequest {
     /// The quote.
     pub quote: QuoteId,
     /// The proofs to spend: amount, fee reserve and input fee.
+    #[serde(deserialize_with = "crate::bounded::inputs")]
     pub inputs: Inputs,
     /// Blank outputs for the change (NUT-08); their amounts mean nothing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::bounded::outputs_option")]
     pub outputs: Option<Outputs>,
     /// Whether to answer at once, with the payment still pending.
     #[serde(default, deserialize_with = "null_as_default")]

@@ -82,6 +82,7 @@ pub struct MintRequest {
     /// The quote.
     pub quote: QuoteId,
     /// The outputs to sign.
+    #[serde(deserialize_with = "crate::bounded::outputs")]
     pub outputs: Outputs,
     /// Signature over quote id and outputs by the quote's key (NUT-20), in hex.
     #[serde(

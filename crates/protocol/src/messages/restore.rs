@@ -10,6 +10,7 @@ use crate::proof::{BlindSignature, BlindedMessage};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestoreRequest {
     /// The outputs that may have been signed; their amounts mean nothing.
+    #[serde(deserialize_with = "crate::bounded::outputs")]
     pub outputs: BoundedVec<BlindedMessage, MAX_RESTORE_OUTPUTS>,
 }
 

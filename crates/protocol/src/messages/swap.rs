@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::bounded::BoundedVec;
+use crate::bounded::{self, BoundedVec};
 use crate::limits::MAX_OUTPUTS;
 use crate::proof::{BlindSignature, Inputs, Outputs};
 
@@ -10,8 +10,10 @@ use crate::proof::{BlindSignature, Inputs, Outputs};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SwapRequest {
     /// The proofs to spend.
+    #[serde(deserialize_with = "bounded::inputs")]
     pub inputs: Inputs,
     /// The outputs to sign.
+    #[serde(deserialize_with = "bounded::outputs")]
     pub outputs: Outputs,
 }
 
