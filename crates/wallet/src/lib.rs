@@ -28,3 +28,11 @@
 //!
 //! Nothing a mint says is used before [`verify`] and [`keysets`] have looked at it: lengths, amounts, keysets, the DLEQ
 //! proof of each signature, ids against keys, invoices against amounts.
+
+pub mod error;
+pub mod keysets;
+pub mod ports;
+pub mod state;
+pub mod store;
+
+pub use error::{Error, ErrorClass, Violation};

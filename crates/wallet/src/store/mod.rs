@@ -1,0 +1,7 @@
+//! Stores that come with the engine: one in memory, and the suite of cases that every store must pass.
+
+#[cfg(feature = "contract")]
+pub mod contract;
+mod memory;
+
+pub use memory::MemoryStore;
