@@ -5,8 +5,38 @@
 //! | validity | where | example |
 //! |---|---|---|
 //! | structural | `hazel_protocol` constructors and `Deserialize` | a point has 33 bytes, a list has at most N items |
-//! | semantic | pure functions here, in `verify` | inputs equal outputs plus fee, one unit, keyset active |
+//! | semantic | pure functions here, in [`verify`] | inputs equal outputs plus fee, one unit, keyset active |
 //! | contextual | constraints inside [`ports::Store::apply`] | proof not spent, output not signed, quote paid |
+//!
+//! [`Mint`] is the way in: one method per route of the NUTs.
 
+pub mod config;
+mod driving;
+mod error;
+mod failpoint;
+mod hex;
+pub mod keyring;
+mod lookup;
+pub mod melt_saga;
+mod mint;
+mod mint_quote;
+mod msat;
+mod nut20;
+mod open;
 pub mod ports;
+mod replay;
+mod settlement;
+pub mod signer;
+mod signing;
 pub mod store;
+pub mod swap_saga;
+mod sweep;
+pub mod verify;
+
+pub use config::{InfoConfig, Limits, MintConfig, UnitConfig};
+pub use error::{Blame, Group, INTERNAL_CODE, MintError};
+pub use mint::{Mint, Ports};
+pub use mint_quote::BOLT11;
+pub use open::{OpenError, RotateKeyset};
+pub use signer::LocalSigner;
+pub use swap_saga::RecoveryReport;

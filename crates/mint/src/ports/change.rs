@@ -5,10 +5,10 @@
 
 use hazel_protocol::{Amount, KeysetId, QuoteId};
 
+use super::Timestamp;
 use super::record::{
     InputRow, KeysetRecord, MeltQuote, MintQuote, OperationId, OutputRow, OwnerId, PaidEvidence, SignedRow,
 };
-use super::Timestamp;
 
 /// One atomic change of the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]

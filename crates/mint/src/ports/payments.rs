@@ -4,11 +4,12 @@ use std::fmt;
 
 use async_trait::async_trait;
 
-use super::record::{OperationId, PaidEvidence};
 use super::Timestamp;
+use super::record::{OperationId, PaidEvidence};
 
 /// What a backend can do. Advertised in NUT-06, so it must be true.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent abilities, each shown or used by itself")]
 pub struct Capabilities {
     /// Invoices can carry a description.
     pub description: bool,

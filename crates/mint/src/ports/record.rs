@@ -2,9 +2,7 @@
 
 use std::fmt;
 
-use hazel_protocol::{
-    Amount, CurrencyUnit, Dleq, KeysetId, KeysetKeys, PointBytes, PublicKey, QuoteId, Witness,
-};
+use hazel_protocol::{Amount, CurrencyUnit, Dleq, KeysetId, KeysetKeys, PointBytes, PublicKey, QuoteId, Witness};
 
 use super::Timestamp;
 

@@ -3,12 +3,12 @@
 use async_trait::async_trait;
 use hazel_protocol::{KeysetId, PointBytes, QuoteId};
 
+use super::Timestamp;
 use super::change::{Applied, Change};
 use super::record::{
     Contents, KeysetRecord, KeysetTotals, KnownInput, KnownOutput, MeltQuote, MintQuote, OperationId, OperationRecord,
     OwnerId,
 };
-use super::Timestamp;
 
 /// Why the ledger refuses a change. Nothing was applied.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -136,11 +136,7 @@ pub trait Store: Send + Sync + 'static {
     async fn operation(&self, operation: OperationId) -> Result<Option<OperationRecord>, ReadError>;
 
     /// Up to `limit` unfinished operations, oldest id first, with ids greater than `after`.
-    async fn unfinished(
-        &self,
-        after: Option<OperationId>,
-        limit: u32,
-    ) -> Result<Vec<OperationRecord>, ReadError>;
+    async fn unfinished(&self, after: Option<OperationId>, limit: u32) -> Result<Vec<OperationRecord>, ReadError>;
 
     /// These mint quotes.
     async fn mint_quotes(&self, ids: &[QuoteId]) -> Result<Vec<Option<MintQuote>>, ReadError>;
@@ -149,11 +145,7 @@ pub trait Store: Send + Sync + 'static {
     async fn mint_quote_by_hash(&self, payment_hash: &[u8; 32]) -> Result<Option<MintQuote>, ReadError>;
 
     /// Up to `limit` mint quotes with nothing paid that expire after `expiring_after`, oldest first.
-    async fn unpaid_mint_quotes(
-        &self,
-        expiring_after: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<MintQuote>, ReadError>;
+    async fn unpaid_mint_quotes(&self, expiring_after: Timestamp, limit: u32) -> Result<Vec<MintQuote>, ReadError>;
 
     /// This melt quote.
     async fn melt_quote(&self, id: &QuoteId) -> Result<Option<MeltQuote>, ReadError>;

@@ -1,0 +1,121 @@
+//! What an operator decides about a mint.
+
+use std::time::Duration;
+
+use hazel_protocol::{Amount, CurrencyUnit};
+
+use crate::ports::Timestamp;
+
+/// Everything the engine can be told. The default is a mint for `sat` with limits that suit a small one.
+#[derive(Debug, Clone)]
+pub struct MintConfig {
+    /// What NUT-06 shows.
+    pub info: InfoConfig,
+    /// The units it keeps keysets for; at least one.
+    pub units: Vec<UnitConfig>,
+    /// What a request may ask for.
+    pub limits: Limits,
+    /// How long an invoice of a mint quote can be paid, in seconds.
+    pub mint_quote_ttl_secs: u32,
+    /// How long a melt quote stands, in seconds; never longer than its invoice.
+    pub melt_quote_ttl_secs: u32,
+    /// How long one payment attempt may take, in seconds; never longer than the quote stands.
+    pub payment_timeout_secs: u32,
+    /// How long a request waits for the same request that is still running.
+    pub request_deadline: Duration,
+    /// How long a synchronous melt waits for the payment before it answers PENDING.
+    pub melt_wait: Duration,
+    /// The pause between two sweeps for interrupted operations.
+    pub sweep_interval: Duration,
+}
+
+impl Default for MintConfig {
+    fn default() -> Self {
+        Self {
+            info: InfoConfig::default(),
+            units: vec![UnitConfig::new(CurrencyUnit::Sat)],
+            limits: Limits::default(),
+            mint_quote_ttl_secs: 3_600,
+            melt_quote_ttl_secs: 600,
+            payment_timeout_secs: 60,
+            request_deadline: Duration::from_secs(20),
+            melt_wait: Duration::from_secs(90),
+            sweep_interval: Duration::from_secs(2),
+        }
+    }
+}
+
+/// What NUT-06 shows of the operator.
+#[derive(Debug, Clone, Default)]
+pub struct InfoConfig {
+    /// The mint's name.
+    pub name: Option<String>,
+    /// A line about it.
+    pub description: Option<String>,
+    /// More than a line about it.
+    pub description_long: Option<String>,
+    /// How to reach the operator: method and address.
+    pub contact: Vec<(String, String)>,
+    /// Shown to every user.
+    pub motd: Option<String>,
+    /// An icon.
+    pub icon_url: Option<String>,
+    /// Where the mint can be reached.
+    pub urls: Vec<String>,
+    /// Terms of service.
+    pub tos_url: Option<String>,
+}
+
+/// One unit and the keyset that signs it.
+#[derive(Debug, Clone)]
+pub struct UnitConfig {
+    /// The unit.
+    pub unit: CurrencyUnit,
+    /// The values its keys stand for, in the unit.
+    pub denominations: Vec<Amount>,
+    /// Fee per input, in thousandths of the unit (NUT-02).
+    pub input_fee_ppk: u64,
+    /// When its keyset expires for good (NUT-02).
+    pub final_expiry: Option<Timestamp>,
+}
+
+/// Denominations of a new keyset: 1, 2, 4, ... up to this power of two.
+pub const DEFAULT_DENOMINATIONS: u32 = 40;
+
+impl UnitConfig {
+    /// A unit with powers of two from 1 to 2^39, no fee and no expiry.
+    pub fn new(unit: CurrencyUnit) -> Self {
+        let denominations = (0..DEFAULT_DENOMINATIONS).map(|power| Amount::from_u64(1 << power)).collect();
+        Self { unit, denominations, input_fee_ppk: 0, final_expiry: None }
+    }
+}
+
+/// What a request may ask for; every limit is the one NUT-06 shows.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Proofs per request.
+    pub max_inputs: usize,
+    /// Blinded messages per request.
+    pub max_outputs: usize,
+    /// Smallest mint quote, in its unit.
+    pub mint_min: Amount,
+    /// Largest mint quote, in its unit.
+    pub mint_max: Amount,
+    /// Smallest melt quote, in its unit.
+    pub melt_min: Amount,
+    /// Largest melt quote with its fee reserve, in its unit.
+    pub melt_max: Amount,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_inputs: 1_000,
+            max_outputs: 1_000,
+            mint_min: Amount::from_u64(1),
+            mint_max: Amount::from_u64(100_000_000),
+            melt_min: Amount::from_u64(1),
+            melt_max: Amount::from_u64(100_000_000),
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! The keysets of a mint: which are known, which one signs, what they charge (NUT-01, NUT-02).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use hazel_protocol::keys::{KeysResponse, KeysetInfo, KeysetWithKeys, KeysetsResponse};
+use hazel_protocol::{BoundedVec, CurrencyUnit, ErrorCode, KeysetId};
+
+use crate::error::MintError;
+use crate::ports::{KeysetPath, KeysetRecord, Timestamp};
+
+/// Every keyset of the mint, as of one moment. Replaced whole at a rotation.
+#[derive(Debug, Clone, Default)]
+pub struct Keyring {
+    keysets: BTreeMap<KeysetId, Arc<KeysetRecord>>,
+    /// In the order they were added; old ones are listed for ever.
+    order: Vec<KeysetId>,
+    active: BTreeMap<CurrencyUnit, KeysetId>,
+}
+
+impl Keyring {
+    /// The keyring of these records, given in the order they were added.
+    pub fn new(records: impl IntoIterator<Item = KeysetRecord>) -> Self {
+        let mut ring = Self::default();
+        for record in records {
+            if record.active {
+                ring.active.insert(record.unit.clone(), record.id);
+            }
+            ring.order.push(record.id);
+            ring.keysets.insert(record.id, Arc::new(record));
+        }
+        ring
+    }
+
+    /// Every keyset, in the order they were added.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<KeysetRecord>> {
+        self.order.iter().filter_map(|id| self.keysets.get(id))
+    }
+
+    /// The keyset that signs outputs of `unit`.
+    pub fn active(&self, unit: &CurrencyUnit) -> Option<&Arc<KeysetRecord>> {
+        self.active.get(unit).and_then(|id| self.keysets.get(id))
+    }
+
+    /// A known keyset, whatever its state.
+    ///
+    /// # Errors
+    /// 12001 when the mint has none of this id.
+    pub fn known(&self, id: &KeysetId) -> Result<&Arc<KeysetRecord>, MintError> {
+        self.keysets.get(id).ok_or_else(|| MintError::refused(ErrorCode::KeysetUnknown))
+    }
+
+    /// A keyset whose proofs are accepted: known and not past its final expiry.
+    ///
+    /// # Errors
+    /// 12001 or 12003.
+    pub fn spendable(&self, id: &KeysetId, now: Timestamp) -> Result<&Arc<KeysetRecord>, MintError> {
+        let keyset = self.known(id)?;
+        match keyset.final_expiry {
+            Some(expiry) if expiry <= now => Err(MintError::refused(ErrorCode::KeysetExpired)),
+            _ => Ok(keyset),
+        }
+    }
+
+    /// A keyset that signs: spendable and active.
+    ///
+    /// # Errors
+    /// 12001, 12003 or 12002.
+    pub fn signing(&self, id: &KeysetId, now: Timestamp) -> Result<&Arc<KeysetRecord>, MintError> {
+        let keyset = self.spendable(id, now)?;
+        if keyset.active { Ok(keyset) } else { Err(MintError::refused(ErrorCode::KeysetInactive)) }
+    }
+
+    /// The index for the next keyset of `unit`.
+    pub fn next_index(&self, unit: &CurrencyUnit) -> u32 {
+        let highest = self.iter().filter(|keyset| keyset.unit == *unit).map(|keyset| keyset.index).max();
+        highest.map_or(0, |index| index.saturating_add(1))
+    }
+
+    /// `GET /v1/keys`: the keysets that sign, with their keys.
+    pub fn keys_response(&self) -> KeysResponse {
+        KeysResponse { keysets: list(self.iter().filter(|keyset| keyset.active).map(|k| with_keys(k))) }
+    }
+
+    /// `GET /v1/keys/{id}`: one keyset, active or not.
+    ///
+    /// # Errors
+    /// 12001.
+    pub fn keys_of_response(&self, id: &KeysetId) -> Result<KeysResponse, MintError> {
+        Ok(KeysResponse { keysets: list(std::iter::once(with_keys(self.known(id)?))) })
+    }
+
+    /// `GET /v1/keysets`: every keyset ever, without keys.
+    pub fn keysets_response(&self) -> KeysetsResponse {
+        KeysetsResponse { keysets: list(self.iter().map(|keyset| info(keyset))) }
+    }
+}
+
+/// Where the private keys of `record` are derived.
+pub fn path_of(record: &KeysetRecord) -> KeysetPath {
+    let amounts = record.keys.amounts().into_iter().collect();
+    KeysetPath { unit: record.unit.clone(), index: record.index, amounts }
+}
+
+/// The wire's list of `items`. A mint that rotates hourly takes a year to fill it; beyond that the oldest are listed.
+fn list<T, const N: usize>(items: impl Iterator<Item = T>) -> BoundedVec<T, N> {
+    let mut list = BoundedVec::new();
+    for item in items {
+        if list.push(item).is_err() {
+            break;
+        }
+    }
+    list
+}
+
+fn with_keys(keyset: &KeysetRecord) -> KeysetWithKeys {
+    KeysetWithKeys {
+        id: keyset.id,
+        unit: keyset.unit.clone(),
+        active: keyset.active,
+        input_fee_ppk: keyset.input_fee_ppk,
+        final_expiry: keyset.final_expiry.map(Timestamp::to_unix),
+        keys: keyset.keys.clone(),
+    }
+}
+
+fn info(keyset: &KeysetRecord) -> KeysetInfo {
+    KeysetInfo {
+        id: keyset.id,
+        unit: keyset.unit.clone(),
+        active: keyset.active,
+        input_fee_ppk: keyset.input_fee_ppk,
+        final_expiry: keyset.final_expiry.map(Timestamp::to_unix),
+    }
+}

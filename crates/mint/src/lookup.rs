@@ -1,0 +1,128 @@
+//! What anyone may ask: states of proofs (NUT-07), signatures given out (NUT-09), and what this mint is (NUT-06).
+
+use std::sync::Arc;
+
+use hazel_protocol::check::{CheckStateRequest, CheckStateResponse, ProofState, ProofStateEntry};
+use hazel_protocol::info::{
+    CachedEndpoint, CachedResponses, ContactInfo, MethodSettings, MintInfo, Nuts, PaymentSettings, Supported,
+};
+use hazel_protocol::restore::{RestoreRequest, RestoreResponse};
+use hazel_protocol::{Amount, BlindedMessage, CurrencyUnit, PointBytes};
+use serde_json::json;
+
+use crate::error::MintError;
+use crate::mint::Mint;
+use crate::mint_quote::BOLT11;
+use crate::msat::msat_per_unit;
+use crate::ports::{InputState, KnownInput};
+use crate::signing::stored_signature;
+
+/// Shown in NUT-06 as the version.
+const VERSION: &str = concat!("Hazel/", env!("CARGO_PKG_VERSION"));
+
+impl Mint {
+    /// `POST /v1/checkstate` (NUT-07): one entry a Y, in the order of the request.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn check_state(self: &Arc<Self>, request: CheckStateRequest) -> Result<CheckStateResponse, MintError> {
+        let known = self.ports.store.inputs(&request.ys).await?;
+        let states: Vec<_> = request.ys.iter().zip(known).map(|(y, known)| entry(*y, known)).collect();
+        let states = states.try_into().map_err(|_| MintError::Bug("more states than Ys".to_owned()))?;
+        Ok(CheckStateResponse { states })
+    }
+
+    /// `POST /v1/restore` (NUT-09): the signatures of those outputs that were signed, in the order of the request.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn restore(self: &Arc<Self>, request: RestoreRequest) -> Result<RestoreResponse, MintError> {
+        let bs: Vec<PointBytes> = request.outputs.iter().map(|output| output.b).collect();
+        let known = self.ports.store.outputs(&bs).await?;
+        let mut outputs = Vec::new();
+        let mut signatures = Vec::new();
+        for known in known.iter().flatten() {
+            if let Some(signature) = stored_signature(known)? {
+                outputs.push(BlindedMessage { amount: signature.amount, id: signature.id, b: known.output.b });
+                signatures.push(signature);
+            }
+        }
+        let too_many = |_| MintError::Bug("more signatures than outputs".to_owned());
+        Ok(RestoreResponse {
+            outputs: outputs.try_into().map_err(too_many)?,
+            signatures: signatures.try_into().map_err(too_many)?,
+        })
+    }
+
+    /// `GET /v1/info` (NUT-06). Every setting shown is the one enforced.
+    pub fn info(&self) -> MintInfo {
+        let info = self.config.info.clone();
+        let contact = info.contact.into_iter().map(|(method, info)| ContactInfo { method, info }).collect();
+        MintInfo {
+            name: info.name,
+            pubkey: Some(self.ports.signer.identity()),
+            version: Some(VERSION.to_owned()),
+            description: info.description,
+            description_long: info.description_long,
+            contact,
+            motd: info.motd,
+            icon_url: info.icon_url,
+            urls: info.urls,
+            time: Some(self.now().to_unix()),
+            tos_url: info.tos_url,
+            nuts: self.nuts(),
+        }
+    }
+
+    fn nuts(&self) -> Nuts {
+        let limits = &self.config.limits;
+        let can = self.ports.payments.capabilities();
+        let minting = json!({ "description": can.description });
+        let melting = json!({ "amountless": can.amountless });
+        Nuts {
+            nut04: Some(self.methods(limits.mint_min, limits.mint_max, &minting)),
+            nut05: Some(self.methods(limits.melt_min, limits.melt_max, &melting)),
+            nut07: Some(Supported::YES),
+            nut08: Some(Supported::YES),
+            nut09: Some(Supported::YES),
+            nut12: Some(Supported::YES),
+            nut19: Some(replayed()),
+            nut20: Some(Supported::YES),
+            ..Nuts::default()
+        }
+    }
+
+    fn methods(&self, min: Amount, max: Amount, options: &serde_json::Value) -> PaymentSettings {
+        let setting = |unit: CurrencyUnit| MethodSettings {
+            method: BOLT11.to_owned(),
+            unit,
+            method_name: None,
+            min_amount: Some(min),
+            max_amount: Some(max),
+            options: Some(options.clone()),
+        };
+        let ring = self.keyring();
+        let units = ring.iter().filter(|keyset| keyset.active && msat_per_unit(&keyset.unit).is_ok());
+        PaymentSettings { methods: units.map(|keyset| setting(keyset.unit.clone())).collect(), disabled: false }
+    }
+}
+
+/// NUT-19: these answers come from the ledger, so they have no time limit.
+fn replayed() -> CachedResponses {
+    let endpoint = |path: &str| CachedEndpoint { method: "POST".to_owned(), path: path.to_owned() };
+    let cached_endpoints = vec![endpoint("/v1/mint/bolt11"), endpoint("/v1/swap"), endpoint("/v1/melt/bolt11")];
+    CachedResponses { ttl: None, cached_endpoints }
+}
+
+fn entry(y: PointBytes, known: Option<KnownInput>) -> ProofStateEntry {
+    match known {
+        None => ProofStateEntry { y, state: ProofState::Unspent, witness: None },
+        Some(known) => {
+            let state = match known.state {
+                InputState::Pending => ProofState::Pending,
+                InputState::Spent => ProofState::Spent,
+            };
+            ProofStateEntry { y, state, witness: known.row.witness }
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Opening melt quotes and answering what became of them.
+
+use std::sync::Arc;
+
+use hazel_protocol::melt::{MeltOptions, MeltQuoteBolt11Request, MeltQuoteBolt11Response, MeltQuoteState};
+use hazel_protocol::{Amount, BlindSignature, ErrorCode, QuoteId};
+
+use super::amounts::within_limits;
+use crate::error::MintError;
+use crate::hex::to_hex;
+use crate::mint::{AskedAbout, Mint};
+use crate::mint_quote::{BOLT11, require_bolt11};
+use crate::msat::{arrived, owed};
+use crate::ports::{Applied, Change, MeltQuote, MeltQuoteStatus, MintQuote, OpenMeltQuote, Route};
+use crate::signing::stored_signature;
+
+impl Mint {
+    /// `POST /v1/melt/quote/{method}` (NUT-05, NUT-23).
+    ///
+    /// # Errors
+    /// 11013 for a unit, 11006 when amount plus fee reserve is outside the limits, 20006 for an invoice this mint has paid, 20005 for one it
+    /// is paying; the backend's about the invoice.
+    pub async fn open_melt_quote(
+        self: &Arc<Self>,
+        method: &str,
+        request: MeltQuoteBolt11Request,
+    ) -> Result<MeltQuoteBolt11Response, MintError> {
+        self.admit()?;
+        require_bolt11(method)?;
+        self.require_unit(&request.unit)?;
+        // Refuses units without a rate before the backend is asked.
+        owed(&request.unit, 0)?;
+        let amountless = self.amount_asked(request.options.as_ref())?;
+        let route = self.ports.payments.route(&request.request, amountless).await?;
+        let quote = self.new_melt_quote(request, &route).await?;
+        match self.apply(Change::OpenMeltQuote(OpenMeltQuote { quote })).await? {
+            Applied::MeltQuote(quote) => Ok(response(quote, None)),
+            other => Err(MintError::Bug(format!("opening a quote gave {other:?}"))),
+        }
+    }
+
+    /// The amount given for an invoice without one, in msat.
+    fn amount_asked(&self, options: Option<&MeltOptions>) -> Result<Option<u64>, MintError> {
+        let options = options.cloned().unwrap_or_default();
+        let can = self.ports.payments.capabilities();
+        if options.mpp.is_some() && !can.mpp {
+            return Err(MintError::refused_because(
+                ErrorCode::AmountMismatch,
+                "this mint does not pay parts of an invoice",
+            ));
+        }
+        if options.amountless.is_some() && !can.amountless {
+            return Err(MintError::refused(ErrorCode::AmountlessInvoiceUnsupported));
+        }
+        Ok(options.amountless.map(|amountless| amountless.amount_msat.to_u64()))
+    }
+
+    async fn new_melt_quote(&self, request: MeltQuoteBolt11Request, route: &Route) -> Result<MeltQuote, MintError> {
+        let amount = owed(&request.unit, route.amount_msat)?;
+        let own = self.ports.store.mint_quote_by_hash(&route.payment_hash).await?;
+        let fee_reserve = match &own {
+            Some(own) => self.refuse_unless_internal(own, &request, route).map(|()| Amount::ZERO)?,
+            None => owed(&request.unit, route.fee_reserve_msat)?,
+        };
+        within_limits(&self.rules(), amount, fee_reserve)?;
+        let now = self.now();
+        let stands = now.plus(u64::from(self.config.melt_quote_ttl_secs));
+        // A backend that pays expired invoices says so by giving a route; then the quote stands its own time.
+        let expiry = if route.expires_at > now { stands.min(route.expires_at) } else { stands };
+        Ok(MeltQuote {
+            id: self.new_quote_id()?,
+            method: BOLT11.to_owned(),
+            unit: request.unit,
+            request: request.request,
+            payment_hash: route.payment_hash,
+            amount_msat: route.amount_msat,
+            amount,
+            fee_reserve,
+            expiry,
+            created_at: now,
+            updated_at: now,
+            status: MeltQuoteStatus::Unpaid,
+            operation: None,
+            preimage: None,
+        })
+    }
+
+    /// An invoice of this mint's own can be settled without a payment, if it is still owed and of the same unit.
+    fn refuse_unless_internal(
+        &self,
+        own: &MintQuote,
+        request: &MeltQuoteBolt11Request,
+        route: &Route,
+    ) -> Result<(), MintError> {
+        if own.unit != request.unit {
+            return Err(MintError::refused(ErrorCode::UnitMismatch));
+        }
+        if !own.amount_paid.is_zero() {
+            return Err(MintError::refused(ErrorCode::InvoiceAlreadyPaid));
+        }
+        if own.expiry <= self.now() {
+            return Err(MintError::refused(ErrorCode::QuoteExpired));
+        }
+        let credited = arrived(&own.unit, route.amount_msat)?;
+        if own.amount.is_some_and(|amount| amount != credited) {
+            return Err(MintError::refused(ErrorCode::AmountMismatch));
+        }
+        Ok(())
+    }
+
+    /// `GET /v1/melt/quote/{method}/{quote_id}` (NUT-05). Reads the ledger; a pending quote at most wakes the reconciler.
+    ///
+    /// # Errors
+    /// No such quote of this method.
+    pub async fn melt_quote(
+        self: &Arc<Self>,
+        method: &str,
+        id: &QuoteId,
+    ) -> Result<MeltQuoteBolt11Response, MintError> {
+        let quote = self.known_melt_quote(method, id).await?;
+        match (quote.status, quote.operation) {
+            (MeltQuoteStatus::Pending, Some(operation)) => self.wonder_about(AskedAbout::Melt(operation)),
+            (MeltQuoteStatus::Paid, Some(operation)) => {
+                let contents = self.ports.store.contents(operation).await?;
+                let change: Result<Vec<_>, MintError> = contents.outputs.iter().map(stored_signature).collect();
+                return Ok(response(quote, Some(change?.into_iter().flatten().collect())));
+            }
+            _ => {}
+        }
+        Ok(response(quote, None))
+    }
+}
+
+fn response(quote: MeltQuote, change: Option<Vec<BlindSignature>>) -> MeltQuoteBolt11Response {
+    let state = match quote.status {
+        MeltQuoteStatus::Unpaid => MeltQuoteState::Unpaid,
+        MeltQuoteStatus::Pending => MeltQuoteState::Pending,
+        MeltQuoteStatus::Paid => MeltQuoteState::Paid,
+    };
+    MeltQuoteBolt11Response {
+        quote: quote.id,
+        request: quote.request,
+        amount: quote.amount,
+        unit: quote.unit,
+        fee_reserve: quote.fee_reserve,
+        state,
+        expiry: Some(quote.expiry.to_unix()),
+        payment_preimage: quote.preimage.map(|preimage| to_hex(&preimage)),
+        change: change.filter(|change| !change.is_empty()).and_then(|change| change.try_into().ok()),
+    }
+}

@@ -1,0 +1,253 @@
+//! The engine: its parts, how it is opened, started and drained.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Either, select};
+use hazel_protocol::keys::{KeysResponse, KeysetsResponse};
+use hazel_protocol::{CurrencyUnit, ErrorCode, KeysetId, QuoteId};
+use tokio::sync::{Notify, oneshot};
+
+use crate::config::MintConfig;
+use crate::driving::{Driving, DrivingGuard};
+use crate::error::MintError;
+use crate::keyring::Keyring;
+use crate::ports::{
+    Applied, ApplyError, Change, Conflict, Environment, LatchKeyset, OperationId, OwnerId, Payments, Signer, Store,
+    Timestamp,
+};
+use crate::verify::Rules;
+
+/// How often a change whose commit is in doubt is sent again before the sweeper is left to decide.
+const AMBIGUOUS_ATTEMPTS: u32 = 40;
+
+/// The longest pause between two of these attempts.
+const AMBIGUOUS_PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// What the engine needs from outside.
+#[derive(Clone)]
+pub struct Ports {
+    /// The ledger.
+    pub store: Arc<dyn Store>,
+    /// The holder of the private keys.
+    pub signer: Arc<dyn Signer>,
+    /// The Lightning node.
+    pub payments: Arc<dyn Payments>,
+    /// Clock, randomness, tasks.
+    pub environment: Arc<dyn Environment>,
+}
+
+impl fmt::Debug for Ports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ports").finish_non_exhaustive()
+    }
+}
+
+/// A mint.
+///
+/// Every request that moves money runs in a task of its own: once begun it runs to its end, also when the client hangs up.
+pub struct Mint {
+    pub(crate) config: MintConfig,
+    pub(crate) ports: Ports,
+    /// This start of this process.
+    pub(crate) owner: OwnerId,
+    pub(crate) driving: Arc<Driving>,
+    keyring: RwLock<Arc<Keyring>>,
+    draining: AtomicBool,
+    /// Ends the background loops.
+    pub(crate) stop: Notify,
+    /// Wakes the reconciler before its pause is over.
+    pub(crate) wake: Notify,
+    /// When the backend was last asked about a quote or melt, so that it is not asked too often.
+    pub(crate) asked: Mutex<BTreeMap<AskedAbout, Timestamp>>,
+}
+
+/// Something the backend is asked about, at most once per interval.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum AskedAbout {
+    MintQuote(QuoteId),
+    Melt(OperationId),
+}
+
+impl fmt::Debug for Mint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mint").field("owner", &self.owner).finish_non_exhaustive()
+    }
+}
+
+impl Mint {
+    pub(crate) fn assemble(config: MintConfig, ports: Ports, keyring: Keyring) -> Arc<Self> {
+        let mut owner = [0; 16];
+        ports.environment.fill_random(&mut owner);
+        Arc::new(Self {
+            config,
+            ports,
+            owner: OwnerId::from_bytes(owner),
+            driving: Arc::default(),
+            keyring: RwLock::new(Arc::new(keyring)),
+            draining: AtomicBool::new(false),
+            stop: Notify::new(),
+            wake: Notify::new(),
+            asked: Mutex::default(),
+        })
+    }
+
+    /// The settings this mint was opened with.
+    pub fn config(&self) -> &MintConfig {
+        &self.config
+    }
+
+    /// `GET /v1/keys` (NUT-01).
+    pub fn keys(&self) -> KeysResponse {
+        self.keyring().keys_response()
+    }
+
+    /// `GET /v1/keys/{keyset_id}` (NUT-02).
+    ///
+    /// # Errors
+    /// 12001 when the mint has no such keyset.
+    pub fn keys_of(&self, id: &KeysetId) -> Result<KeysResponse, MintError> {
+        self.keyring().keys_of_response(id)
+    }
+
+    /// `GET /v1/keysets` (NUT-02).
+    pub fn keysets(&self) -> KeysetsResponse {
+        self.keyring().keysets_response()
+    }
+
+    /// The keysets as of now.
+    pub fn keyring(&self) -> Arc<Keyring> {
+        Arc::clone(&self.keyring.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn replace_keyring(&self, keyring: Keyring) {
+        *self.keyring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keyring);
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.ports.environment.now()
+    }
+
+    pub(crate) fn rules(&self) -> Rules {
+        Rules { keyring: self.keyring(), limits: self.config.limits, now: self.now() }
+    }
+
+    /// A UUID v7, from the clock and 74 random bits.
+    fn uuid(&self) -> uuid::Uuid {
+        let mut random = [0; 10];
+        self.ports.environment.fill_random(&mut random);
+        let millis = self.now().to_unix().saturating_mul(1_000);
+        uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
+    }
+
+    pub(crate) fn new_operation(&self) -> OperationId {
+        OperationId::from_bytes(*self.uuid().as_bytes())
+    }
+
+    pub(crate) fn new_quote_id(&self) -> Result<QuoteId, MintError> {
+        QuoteId::new(self.uuid().to_string()).map_err(|error| MintError::Bug(error.to_string()))
+    }
+
+    /// Applies `change`; while its commit is in doubt it is sent again until the answer is definite.
+    ///
+    /// An `Ambiguous` that comes back has outlasted every attempt: the sweeper decides.
+    pub(crate) async fn apply(&self, change: Change) -> Result<Applied, ApplyError> {
+        let mut pause = Duration::from_millis(20);
+        for _ in 0..AMBIGUOUS_ATTEMPTS {
+            match self.ports.store.apply(change.clone()).await {
+                Err(ApplyError::Ambiguous(text)) => {
+                    tracing::warn!(error = %text, "a commit is in doubt, sending the change again");
+                    self.ports.environment.sleep(pause).await;
+                    pause = (pause * 2).min(AMBIGUOUS_PAUSE_MAX);
+                }
+                definite => {
+                    self.alarm_if_overdrawn(&definite).await;
+                    return definite;
+                }
+            }
+        }
+        Err(ApplyError::Ambiguous("no definite answer after many attempts".to_owned()))
+    }
+
+    /// More was presented of a keyset than it ever issued: its key has leaked. Stop it until an operator has looked.
+    async fn alarm_if_overdrawn(&self, answer: &Result<Applied, ApplyError>) {
+        let Err(ApplyError::Conflict(Conflict::Overdrawn(keyset))) = answer else { return };
+        tracing::error!(%keyset, "ALARM: more was presented than this keyset ever issued; it is stopped");
+        let latch = Change::LatchKeyset(LatchKeyset { keyset: *keyset, latched: true });
+        if let Err(error) = self.ports.store.apply(latch).await {
+            tracing::error!(%keyset, %error, "the keyset could not be stopped in the ledger");
+        }
+    }
+
+    /// Refuses new work once the mint is shutting down.
+    pub(crate) fn admit(&self) -> Result<(), MintError> {
+        if self.draining.load(Ordering::Acquire) {
+            return Err(MintError::Busy { retry_after_secs: 5 });
+        }
+        Ok(())
+    }
+
+    /// Runs `work` on `operation` in a task of its own and waits for its answer. The task goes on when the caller is dropped.
+    pub(crate) async fn drive<T, F>(
+        self: &Arc<Self>,
+        operation: OperationId,
+        work: impl FnOnce(Arc<Self>) -> F,
+    ) -> Result<T, MintError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, MintError>> + Send + 'static,
+    {
+        let guard =
+            self.driving.claim(operation).ok_or_else(|| MintError::Bug("an operation id was used twice".to_owned()))?;
+        let (done, answer) = oneshot::channel();
+        let work = work(Arc::clone(self));
+        self.spawn_guarded(guard, async move {
+            // The caller may have hung up; the work is done all the same.
+            let _ = done.send(work.await);
+        });
+        answer.await.unwrap_or_else(|_| Err(MintError::Bug("the task of an operation panicked".to_owned())))
+    }
+
+    /// Spawns `task`, holding `guard` until it ends or panics.
+    pub(crate) fn spawn_guarded(&self, guard: DrivingGuard, task: impl Future<Output = ()> + Send + 'static) {
+        let task = async move {
+            let _guard = guard;
+            task.await;
+        };
+        self.ports.environment.spawn(task.boxed());
+    }
+
+    /// Stops background work, refuses new requests and waits for running operations; true when none is left.
+    ///
+    /// Melts in flight are left to recovery once `within` is over.
+    pub async fn drain(&self, within: Duration) -> bool {
+        self.draining.store(true, Ordering::Release);
+        self.stop.notify_waiters();
+        let idle = self.driving.idle().boxed();
+        let timeout: BoxFuture<'static, ()> = self.ports.environment.sleep(within);
+        match select(idle, timeout).await {
+            Either::Left(_) => true,
+            Either::Right(_) => self.driving.len() == 0,
+        }
+    }
+
+    /// Whether [`drain`](Self::drain) has begun.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// Whether the mint has a keyset for `unit`, which is what makes it a unit of this mint.
+    ///
+    /// # Errors
+    /// 11013.
+    pub(crate) fn require_unit(&self, unit: &CurrencyUnit) -> Result<(), MintError> {
+        match self.keyring().active(unit) {
+            Some(_) if *unit != CurrencyUnit::Auth => Ok(()),
+            _ => Err(MintError::refused(ErrorCode::UnitUnsupported)),
+        }
+    }
+}

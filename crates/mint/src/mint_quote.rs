@@ -1,0 +1,206 @@
+//! NUT-04 and NUT-23: quotes for ecash, and issuing on them.
+
+use std::sync::Arc;
+
+use hazel_protocol::mint::{
+    MintQuoteBolt11Request, MintQuoteBolt11Response, MintQuoteState, MintRequest, MintResponse,
+};
+use hazel_protocol::{Amount, BlindSignature, ErrorCode, QuoteId};
+
+use crate::error::{Group, MintError};
+use crate::failpoint::failpoint;
+use crate::mint::{AskedAbout, Mint};
+use crate::msat::to_msat;
+use crate::nut20::check_signature;
+use crate::ports::{Applied, Change, Issue, MintQuote, NewInvoice, OpenMintQuote, OperationId, OperationKind};
+use crate::replay::Asked;
+use crate::signing::{SignedOutput, sign_outputs};
+use crate::verify::VerifiedOutputs;
+
+/// The payment method this version serves (NUT-23).
+pub const BOLT11: &str = "bolt11";
+
+/// Where a mint quote stands, from its sums.
+pub(crate) fn state_of(quote: &MintQuote) -> MintQuoteState {
+    if quote.amount_paid.is_zero() {
+        MintQuoteState::Unpaid
+    } else if quote.amount_issued >= quote.amount_paid || is_issued_in_full(quote) {
+        MintQuoteState::Issued
+    } else if quote.amount.is_none_or(|amount| quote.amount_paid >= amount) {
+        MintQuoteState::Paid
+    } else {
+        MintQuoteState::Unpaid
+    }
+}
+
+fn is_issued_in_full(quote: &MintQuote) -> bool {
+    quote.amount.is_some_and(|amount| quote.amount_issued >= amount)
+}
+
+fn response(quote: MintQuote) -> MintQuoteBolt11Response {
+    MintQuoteBolt11Response {
+        state: state_of(&quote),
+        quote: quote.id,
+        request: quote.request,
+        amount: quote.amount,
+        unit: quote.unit,
+        expiry: Some(quote.expiry.to_unix()),
+        pubkey: quote.pubkey,
+        amount_paid: Some(quote.amount_paid),
+        amount_issued: Some(quote.amount_issued),
+        updated_at: Some(quote.updated_at.to_unix()),
+    }
+}
+
+pub(crate) fn require_bolt11(method: &str) -> Result<(), MintError> {
+    if method == BOLT11 {
+        return Ok(());
+    }
+    Err(MintError::invalid(Group::Request, "this payment method is not supported, see GET /v1/info"))
+}
+
+impl Mint {
+    /// `POST /v1/mint/quote/{method}` (NUT-04, NUT-23).
+    ///
+    /// # Errors
+    /// 11013 for a unit, 11006 for an amount outside the limits; the backend's.
+    pub async fn open_mint_quote(
+        self: &Arc<Self>,
+        method: &str,
+        request: MintQuoteBolt11Request,
+    ) -> Result<MintQuoteBolt11Response, MintError> {
+        self.admit()?;
+        require_bolt11(method)?;
+        self.require_unit(&request.unit)?;
+        let limits = &self.config.limits;
+        if request.amount < limits.mint_min || request.amount > limits.mint_max {
+            return Err(MintError::refused(ErrorCode::AmountOutsideLimit));
+        }
+        if request.description.is_some() && !self.ports.payments.capabilities().description {
+            return Err(MintError::invalid(Group::Quote, "this mint's invoices cannot carry a description"));
+        }
+        let quote = self.new_mint_quote(request).await?;
+        match self.apply(Change::OpenMintQuote(OpenMintQuote { quote })).await? {
+            Applied::MintQuote(quote) => Ok(response(quote)),
+            other => Err(MintError::Bug(format!("opening a quote gave {other:?}"))),
+        }
+    }
+
+    async fn new_mint_quote(&self, request: MintQuoteBolt11Request) -> Result<MintQuote, MintError> {
+        let invoice = NewInvoice {
+            amount_msat: to_msat(&request.unit, request.amount)?,
+            description: request.description,
+            expiry_secs: self.config.mint_quote_ttl_secs,
+        };
+        let invoice = self.ports.payments.create_invoice(invoice).await?;
+        let now = self.now();
+        Ok(MintQuote {
+            id: self.new_quote_id()?,
+            method: BOLT11.to_owned(),
+            unit: request.unit,
+            amount: Some(request.amount),
+            request: invoice.request,
+            payment_hash: invoice.payment_hash,
+            pubkey: request.pubkey,
+            expiry: invoice.expires_at,
+            created_at: now,
+            updated_at: now,
+            amount_paid: Amount::ZERO,
+            amount_issued: Amount::ZERO,
+        })
+    }
+
+    /// `GET /v1/mint/quote/{method}/{quote_id}` (NUT-04). Reads the ledger; an unpaid quote at most wakes the reconciler.
+    ///
+    /// # Errors
+    /// No such quote of this method.
+    pub async fn mint_quote(
+        self: &Arc<Self>,
+        method: &str,
+        id: &QuoteId,
+    ) -> Result<MintQuoteBolt11Response, MintError> {
+        let quote = self.known_mint_quote(method, id).await?;
+        if state_of(&quote) == MintQuoteState::Unpaid {
+            self.wonder_about(AskedAbout::MintQuote(quote.id.clone()));
+        }
+        Ok(response(quote))
+    }
+
+    async fn known_mint_quote(&self, method: &str, id: &QuoteId) -> Result<MintQuote, MintError> {
+        require_bolt11(method)?;
+        let found = self.ports.store.mint_quotes(std::slice::from_ref(id)).await?;
+        let quote = found.into_iter().flatten().next().filter(|quote| quote.method == method);
+        quote.ok_or_else(|| MintError::invalid(Group::Quote, "no such quote"))
+    }
+
+    /// `POST /v1/mint/{method}` (NUT-04): signs outputs for a paid quote. The same request again gets the same signatures.
+    ///
+    /// # Errors
+    /// 20001 while it is not paid, 20002 once it is issued, and every rule about outputs.
+    pub async fn issue(self: &Arc<Self>, method: &str, request: MintRequest) -> Result<MintResponse, MintError> {
+        self.admit()?;
+        let quote = self.known_mint_quote(method, &request.quote).await?;
+        let asked = Asked::issue(&request);
+        let signatures = match self.try_issue(quote, request).await {
+            Err(refusal) if refusal.may_be_replay() => self.replay(OperationKind::Issue, asked, refusal).await?,
+            answer => answer?,
+        };
+        let signatures = signatures.try_into().map_err(|_| MintError::Bug("too many signatures".to_owned()))?;
+        Ok(MintResponse { signatures })
+    }
+
+    async fn try_issue(
+        self: &Arc<Self>,
+        quote: MintQuote,
+        request: MintRequest,
+    ) -> Result<Vec<BlindSignature>, MintError> {
+        check_signature(quote.pubkey.as_ref(), &request)?;
+        match state_of(&quote) {
+            MintQuoteState::Paid => {}
+            MintQuoteState::Issued => return Err(MintError::refused(ErrorCode::QuoteAlreadyIssued)),
+            MintQuoteState::Unpaid => {
+                self.wonder_about(AskedAbout::MintQuote(quote.id.clone()));
+                return Err(MintError::refused(ErrorCode::QuoteNotPaid));
+            }
+        }
+        let outputs = self.verify_issue(&quote, request).await?;
+        let operation = self.new_operation();
+        self.drive(operation, |mint| async move { run(&mint, operation, quote.id, outputs).await }).await
+    }
+
+    async fn verify_issue(&self, quote: &MintQuote, request: MintRequest) -> Result<VerifiedOutputs, MintError> {
+        let outputs = self.rules().check_outputs(request.outputs.into_inner())?;
+        if outputs.unit != quote.unit {
+            return Err(MintError::refused(ErrorCode::UnitMismatch));
+        }
+        if let Some(amount) = quote.amount.filter(|amount| *amount != outputs.sum) {
+            return Err(MintError::refused_because(
+                ErrorCode::TransactionNotBalanced,
+                format!("the outputs sum to {}, the quote is for {amount}", outputs.sum),
+            ));
+        }
+        outputs.verify(&*self.ports.environment).await
+    }
+}
+
+/// Signs, then one commit that decides. Nothing is in the ledger before it, so there is nothing to undo.
+async fn run(
+    mint: &Mint,
+    operation: OperationId,
+    quote: QuoteId,
+    outputs: VerifiedOutputs,
+) -> Result<Vec<BlindSignature>, MintError> {
+    failpoint!("issue-before-sign");
+    let sum = outputs.sum;
+    let signed = sign_outputs(&*mint.ports.signer, outputs.to_sign).await?;
+    failpoint!("issue-after-sign");
+    let issue = Issue {
+        operation,
+        draws: vec![(quote, sum)],
+        outputs: signed.iter().map(SignedOutput::row).collect(),
+        now: mint.now(),
+    };
+    mint.apply(Change::Issue(issue)).await?;
+    failpoint!("issue-after-commit");
+    Ok(signed.into_iter().map(SignedOutput::into_signature).collect())
+}

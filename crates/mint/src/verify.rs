@@ -1,0 +1,314 @@
+//! Semantic validity: what a request must satisfy whatever the ledger says. Pure functions, one rule each.
+//!
+//! The rules run in one order, cheapest first, and no curve arithmetic happens before all others have passed:
+//!
+//! 1. something is there, and not too much of it
+//! 2. every keyset is known and in the right state (12001, 12003, 12002)
+//! 3. one unit on each side, the same on both (11009, 11010)
+//! 4. every amount has a key (11006, 10001)
+//! 5. inputs equal outputs plus fee (11005)
+//! 6. no secret and no blinded message twice (11007, 11008)
+//! 7. the points are on the curve, the mint's signatures are good (10001)
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use hazel_protocol::crypto::hash_to_curve;
+use hazel_protocol::{
+    Amount, BlindedMessage, CurrencyUnit, ErrorCode, KeysetId, PointBytes, Proof, PublicKey, input_fee,
+};
+
+use crate::config::Limits;
+use crate::error::{Group, MintError};
+use crate::keyring::Keyring;
+use crate::ports::{Claim, Environment, InputRow, KeysetRecord, OutputRow, Signer, Timestamp, ToSign, compute};
+
+/// What the rules are checked against.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// The keysets.
+    pub keyring: Arc<Keyring>,
+    /// The limits.
+    pub limits: Limits,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// Inputs that satisfy every rule about inputs alone but the mint's signature.
+#[derive(Debug)]
+pub struct CheckedInputs {
+    proofs: Vec<Proof>,
+    /// Their common unit.
+    pub unit: CurrencyUnit,
+    /// Their sum.
+    pub sum: Amount,
+    /// The NUT-02 fee for spending them.
+    pub fee: Amount,
+}
+
+/// Outputs that satisfy every rule about outputs alone but that their points are on the curve.
+#[derive(Debug)]
+pub struct CheckedOutputs {
+    messages: Vec<BlindedMessage>,
+    /// Their common unit.
+    pub unit: CurrencyUnit,
+    /// Their sum.
+    pub sum: Amount,
+}
+
+/// Inputs whose mint signatures are good.
+#[derive(Debug)]
+pub struct VerifiedInputs {
+    /// The rows to take into custody.
+    pub rows: Vec<InputRow>,
+    /// Their common unit.
+    pub unit: CurrencyUnit,
+    /// Their sum.
+    pub sum: Amount,
+    /// The NUT-02 fee for spending them.
+    pub fee: Amount,
+}
+
+/// Outputs that can be signed.
+#[derive(Debug, Clone)]
+pub struct VerifiedOutputs {
+    /// What to sign; parsed once, here.
+    pub to_sign: Vec<ToSign>,
+    /// Their common unit.
+    pub unit: CurrencyUnit,
+    /// Their sum.
+    pub sum: Amount,
+}
+
+impl VerifiedOutputs {
+    /// The rows to reserve.
+    pub fn rows(&self) -> Vec<OutputRow> {
+        self.to_sign.iter().map(output_row).collect()
+    }
+}
+
+/// A swap that may be tried: everything but the ledger has agreed.
+#[derive(Debug)]
+pub struct VerifiedSwap {
+    /// What is spent.
+    pub inputs: Vec<InputRow>,
+    /// What is signed.
+    pub outputs: VerifiedOutputs,
+    /// The fee by keyset.
+    pub fees: Vec<(KeysetId, Amount)>,
+}
+
+/// The row of an output that is to be signed.
+pub fn output_row(output: &ToSign) -> OutputRow {
+    OutputRow { b: PointBytes::from(&output.b), keyset: output.keyset, amount: output.amount }
+}
+
+impl Rules {
+    /// Rules 1 to 4 for the inputs of a swap or melt.
+    ///
+    /// # Errors
+    /// The rule that is broken.
+    pub fn check_inputs(&self, proofs: Vec<Proof>) -> Result<CheckedInputs, MintError> {
+        if proofs.is_empty() {
+            return Err(MintError::invalid(Group::Transaction, "the request has no inputs"));
+        }
+        if proofs.len() > self.limits.max_inputs {
+            return Err(MintError::refused(ErrorCode::MaxInputsExceeded));
+        }
+        let mut unit = None;
+        let mut fees_ppk = Vec::with_capacity(proofs.len());
+        for proof in &proofs {
+            let keyset = self.keyring.spendable(&proof.id, self.now)?;
+            one_unit(&mut unit, keyset)?;
+            fees_ppk.push(keyset.input_fee_ppk);
+            refuse_without_key(keyset, proof.amount, ErrorCode::ProofVerificationFailed)?;
+            refuse_spending_condition(proof)?;
+        }
+        let sum = sum(proofs.iter().map(|proof| proof.amount))?;
+        let fee = input_fee(fees_ppk).map_err(|_| MintError::refused(ErrorCode::TransactionNotBalanced))?;
+        let unit = unit.ok_or_else(|| MintError::Bug("inputs without a unit".to_owned()))?;
+        Ok(CheckedInputs { proofs, unit, sum, fee })
+    }
+
+    /// Rules 1 to 4 and 6 for outputs that carry amounts.
+    ///
+    /// # Errors
+    /// The rule that is broken.
+    pub fn check_outputs(&self, messages: Vec<BlindedMessage>) -> Result<CheckedOutputs, MintError> {
+        if messages.is_empty() {
+            return Err(MintError::invalid(Group::Transaction, "the request has no outputs"));
+        }
+        let unit = self.check_blanks(&messages)?;
+        for message in &messages {
+            let keyset = self.keyring.known(&message.id)?;
+            refuse_without_key(keyset, message.amount, ErrorCode::AmountOutsideLimit)?;
+        }
+        let sum = sum(messages.iter().map(|message| message.amount))?;
+        let unit = unit.ok_or_else(|| MintError::Bug("outputs without a unit".to_owned()))?;
+        Ok(CheckedOutputs { messages, unit, sum })
+    }
+
+    /// The rules for outputs whose amounts do not count (NUT-08 blanks). No outputs, no unit.
+    ///
+    /// # Errors
+    /// The rule that is broken.
+    pub fn check_blanks(&self, messages: &[BlindedMessage]) -> Result<Option<CurrencyUnit>, MintError> {
+        if messages.len() > self.limits.max_outputs {
+            return Err(MintError::refused(ErrorCode::MaxOutputsExceeded));
+        }
+        let mut unit = None;
+        for message in messages {
+            one_unit(&mut unit, self.keyring.signing(&message.id, self.now)?)?;
+        }
+        let distinct: BTreeSet<_> = messages.iter().map(|message| message.b).collect();
+        if distinct.len() != messages.len() {
+            return Err(MintError::refused(ErrorCode::DuplicateOutputs));
+        }
+        Ok(unit)
+    }
+}
+
+/// NUT-03: rule 5 and both sides' units.
+///
+/// # Errors
+/// 11010, 11005.
+pub fn check_balance(inputs: &CheckedInputs, outputs: &CheckedOutputs) -> Result<(), MintError> {
+    if inputs.unit != outputs.unit {
+        return Err(MintError::refused(ErrorCode::UnitMismatch));
+    }
+    let needed =
+        outputs.sum.checked_add(inputs.fee).map_err(|_| MintError::refused(ErrorCode::TransactionNotBalanced))?;
+    if needed == inputs.sum {
+        return Ok(());
+    }
+    Err(MintError::refused_because(
+        ErrorCode::TransactionNotBalanced,
+        format!("inputs of {} do not equal outputs of {} plus a fee of {}", inputs.sum, outputs.sum, inputs.fee),
+    ))
+}
+
+impl CheckedInputs {
+    /// Rules 6 and 7: no secret twice, every signature good.
+    ///
+    /// # Errors
+    /// 11007, 10001.
+    pub async fn verify(self, signer: &dyn Signer, environment: &dyn Environment) -> Result<VerifiedInputs, MintError> {
+        let Self { proofs, unit, sum, fee } = self;
+        let (claims, rows) = compute(environment, move || claims_of(proofs)).await??;
+        if signer.verify(claims).await?.contains(&false) {
+            return Err(MintError::refused(ErrorCode::ProofVerificationFailed));
+        }
+        Ok(VerifiedInputs { rows, unit, sum, fee })
+    }
+}
+
+impl CheckedOutputs {
+    /// Rule 7: the points are on the curve.
+    ///
+    /// # Errors
+    /// A malformed request.
+    pub async fn verify(self, environment: &dyn Environment) -> Result<VerifiedOutputs, MintError> {
+        let Self { messages, unit, sum } = self;
+        let to_sign = compute(environment, move || points_of(messages)).await??;
+        Ok(VerifiedOutputs { to_sign, unit, sum })
+    }
+}
+
+/// Parses the blinded messages of blanks; their amounts count as zero.
+///
+/// # Errors
+/// A malformed request.
+pub async fn verify_blanks(
+    messages: Vec<BlindedMessage>,
+    environment: &dyn Environment,
+) -> Result<Vec<OutputRow>, MintError> {
+    let to_sign = compute(environment, move || points_of(messages)).await??;
+    Ok(to_sign.iter().map(|output| OutputRow { amount: Amount::ZERO, ..output_row(output) }).collect())
+}
+
+fn claims_of(proofs: Vec<Proof>) -> Result<(Vec<Claim>, Vec<InputRow>), MintError> {
+    let mut seen = BTreeSet::new();
+    let mut claims = Vec::with_capacity(proofs.len());
+    let mut rows = Vec::with_capacity(proofs.len());
+    for proof in proofs {
+        let y = hash_to_curve(proof.secret.as_bytes());
+        let row = InputRow {
+            y: PointBytes::from(&y),
+            keyset: proof.id,
+            amount: proof.amount,
+            c: proof.c,
+            witness: proof.witness,
+        };
+        if !seen.insert(row.y) {
+            return Err(MintError::refused(ErrorCode::DuplicateInputs));
+        }
+        claims.push(Claim { keyset: row.keyset, amount: row.amount, y, c: row.c });
+        rows.push(row);
+    }
+    Ok((claims, rows))
+}
+
+fn points_of(messages: Vec<BlindedMessage>) -> Result<Vec<ToSign>, MintError> {
+    messages
+        .into_iter()
+        .map(|message| {
+            let b: PublicKey = message
+                .b
+                .parse()
+                .map_err(|_| MintError::invalid(Group::Transaction, "an output's B_ is not a point on the curve"))?;
+            Ok(ToSign { keyset: message.id, amount: message.amount, b })
+        })
+        .collect()
+}
+
+fn one_unit(unit: &mut Option<CurrencyUnit>, keyset: &KeysetRecord) -> Result<(), MintError> {
+    if keyset.unit == CurrencyUnit::Auth {
+        return Err(MintError::refused_because(ErrorCode::UnitUnsupported, "auth tokens are not money"));
+    }
+    match unit {
+        None => *unit = Some(keyset.unit.clone()),
+        Some(first) if *first == keyset.unit => {}
+        Some(_) => return Err(MintError::refused(ErrorCode::MultipleUnits)),
+    }
+    Ok(())
+}
+
+fn refuse_without_key(keyset: &KeysetRecord, amount: Amount, code: ErrorCode) -> Result<(), MintError> {
+    if keyset.keys.get(amount).is_some() {
+        return Ok(());
+    }
+    Err(MintError::refused_because(code, format!("keyset {} has no key for amount {amount}", keyset.id)))
+}
+
+/// A secret in the form of NUT-10 asks for conditions that this version does not enforce. Treating it as a plain secret would let
+/// anyone spend what was locked, so it is refused and stays spendable for later.
+fn refuse_spending_condition(proof: &Proof) -> Result<(), MintError> {
+    let text = proof.secret.as_str();
+    if !text.trim_start().starts_with('[') {
+        return Ok(());
+    }
+    Err(MintError::refused_because(
+        ErrorCode::ProofVerificationFailed,
+        "this mint does not support spending conditions (NUT-10) yet",
+    ))
+}
+
+/// The sum of amounts of a request. A sum that does not fit can be no valid request.
+fn sum(amounts: impl Iterator<Item = Amount>) -> Result<Amount, MintError> {
+    Amount::checked_sum(amounts)
+        .map_err(|_| MintError::refused_because(ErrorCode::AmountOutsideLimit, "the sum of the amounts is too large"))
+}
+
+/// Books `fee` on the keyset that brought the largest sum; the books per keyset need it in one place, not split.
+pub fn attribute_fee(inputs: &[InputRow], fee: Amount) -> Vec<(KeysetId, Amount)> {
+    if fee.is_zero() {
+        return Vec::new();
+    }
+    let mut sums: BTreeMap<KeysetId, u64> = BTreeMap::new();
+    for input in inputs {
+        let sum = sums.entry(input.keyset).or_default();
+        *sum = sum.saturating_add(input.amount.to_u64());
+    }
+    let largest = sums.into_iter().max_by_key(|(_, sum)| *sum);
+    largest.map(|(keyset, _)| (keyset, fee)).into_iter().collect()
+}
