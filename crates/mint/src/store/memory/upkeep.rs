@@ -1,0 +1,49 @@
+//! Taking over from the dead, and sweeping up.
+
+use hazel_protocol::QuoteId;
+
+use crate::ports::{Applied, Conflict, MeltQuoteStatus, OperationId, OperationRecord, Prune, TakeOver};
+use crate::store::TOMBSTONE_SECS;
+
+use super::at_most;
+use super::ledger::{Ledger, Outcome, Writes, refuse, stands};
+
+pub(super) fn take_over(ledger: &Ledger, change: &TakeOver) -> Outcome {
+    let Some(row) = ledger.operations.get(&change.operation) else {
+        return refuse(Conflict::OperationGone);
+    };
+    if row.owner == change.to {
+        return stands(Applied::Done);
+    }
+    if row.owner != change.from {
+        return refuse(Conflict::OperationGone);
+    }
+    let mut writes = Writes::default();
+    writes.operations.insert(change.operation, Some(OperationRecord { owner: change.to, ..row.clone() }));
+    Ok((writes, Applied::Done))
+}
+
+pub(super) fn prune(ledger: &Ledger, change: &Prune) -> (Writes, Applied) {
+    let mut writes = Writes::default();
+    let limit = at_most(change.limit);
+    writes.mint_quotes = stale_mint_quotes(ledger, change).take(limit).map(|id| (id.clone(), None)).collect();
+    writes.melt_quotes = stale_melt_quotes(ledger, change).take(limit).map(|id| (id.clone(), None)).collect();
+    writes.tombstones = old_tombstones(ledger, change).take(limit).map(|id| (id, None)).collect();
+    let rows = writes.mint_quotes.len() + writes.melt_quotes.len() + writes.tombstones.len();
+    (writes, Applied::Pruned(u64::try_from(rows).unwrap_or(u64::MAX)))
+}
+
+fn stale_mint_quotes<'a>(ledger: &'a Ledger, change: &'a Prune) -> impl Iterator<Item = &'a QuoteId> {
+    let never_paid = ledger.mint_quotes.values().filter(|quote| quote.amount_paid.is_zero());
+    never_paid.filter(|quote| quote.expiry < change.before).map(|quote| &quote.id)
+}
+
+fn stale_melt_quotes<'a>(ledger: &'a Ledger, change: &'a Prune) -> impl Iterator<Item = &'a QuoteId> {
+    let unpaid = ledger.melt_quotes.values().filter(|quote| quote.status == MeltQuoteStatus::Unpaid);
+    unpaid.filter(|quote| quote.expiry < change.before).map(|quote| &quote.id)
+}
+
+fn old_tombstones<'a>(ledger: &'a Ledger, change: &'a Prune) -> impl Iterator<Item = OperationId> + 'a {
+    let before = change.now.minus(TOMBSTONE_SECS);
+    ledger.tombstones.iter().filter(move |(_, written)| **written < before).map(|(id, _)| *id)
+}
