@@ -1,0 +1,163 @@
+//! `cargo xtask interop`: wallets that others wrote, as their registries deliver them, against a mint of ours.
+//!
+//! Two mints are started: the one under test, and one whose only part is to own the invoice that the wallet pays
+//! through the first, so that the payment leaves the mint. Both must stop cleanly when asked to.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::tally::Tally;
+use crate::{Places, prerequisites, process, release};
+
+const START_LIMIT: Duration = Duration::from_mins(1);
+const SCRIPT_LIMIT_S: &str = "300";
+const STOP_LIMIT: Duration = Duration::from_secs(30);
+
+/// Builds the mint as released, and runs every script in `interop/` against it.
+///
+/// # Errors
+/// When something the scripts need is missing or does not build.
+pub(crate) fn run(places: &Places) -> Result<Tally> {
+    prerequisites::ensure_node()?;
+    let script = places.root.join("interop/cashu-ts");
+    process::run(Command::new("npm").args(["ci", "--loglevel=error"]).current_dir(&script))?;
+    let program = release::build_release(places)?;
+    let scratch = Scratch::new(&places.target)?;
+    let mint = Mint::start(&program, &scratch.0, "mint")?;
+    let payee = Mint::start(&program, &scratch.0, "payee")?;
+    let mut tally = run_script(&script, &[&mint.url(), &payee.url()])?;
+    if tally.failed > 0 {
+        println!("-- log of the mint\n{}", mint.log());
+    }
+    tally += mint.stop();
+    tally += payee.stop();
+    Ok(tally)
+}
+
+/// Runs a script that prints a line `ok ...` for each flow that worked, and ends with 0 if all did.
+fn run_script(folder: &Path, arguments: &[&str]) -> Result<Tally> {
+    let mut tally = Tally::default();
+    let mut node = Command::new("timeout");
+    node.args([SCRIPT_LIMIT_S, "node", "main.mjs"]).args(arguments).current_dir(folder);
+    let status = process::run_watched(&mut node, |line| {
+        if line.starts_with("ok ") {
+            tally += Tally::PASSED;
+        }
+    })?;
+    if !status.success() {
+        tally += Tally::FAILED;
+    }
+    Ok(tally)
+}
+
+/// A folder that goes away with it.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(target: &Path) -> Result<Self> {
+        let path = target.join(format!("interop-{}", std::process::id()));
+        std::fs::create_dir_all(&path).with_context(|| path.display().to_string())?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+            println!("{} stays behind: {error}", self.0.display());
+        }
+    }
+}
+
+/// A running `hazeld dev`.
+struct Mint {
+    process: Child,
+    address: SocketAddr,
+    log: PathBuf,
+}
+
+impl Mint {
+    /// Starts a mint on an empty folder and a free port of loopback and waits until it answers.
+    fn start(program: &Path, scratch: &Path, name: &str) -> Result<Self> {
+        // The port is free again when the listener is dropped, and nobody else is likely to take it so soon.
+        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+        let log = scratch.join(format!("{name}.log"));
+        let output = File::create(&log)?;
+        let mut command = Command::new(program);
+        command.args(["dev", "--listen", &address.to_string(), "--data-dir"]).arg(scratch.join(name));
+        command.stdin(std::process::Stdio::null()).stdout(output.try_clone()?).stderr(output);
+        let mut mint = Self { process: command.spawn().with_context(|| program.display().to_string())?, address, log };
+        match process::poll(START_LIMIT, || mint.has_started()) {
+            Some(true) => println!("{name} listens on {address}"),
+            Some(false) => bail!("{name} ended at its start:\n{}", mint.log()),
+            None => bail!("{name} does not answer on {address}:\n{}", mint.log()),
+        }
+        Ok(mint)
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_else(|error| error.to_string())
+    }
+
+    /// True once it answers, false when it has ended, none before either.
+    fn has_started(&mut self) -> Option<bool> {
+        if matches!(self.process.try_wait(), Ok(Some(_)) | Err(_)) {
+            return Some(false);
+        }
+        status_line(self.address, "/v1/info").ok().filter(|line| line.contains(" 200 ")).map(|_| true)
+    }
+
+    /// Asks it to end and says whether it did so in time and with 0.
+    fn stop(mut self) -> Tally {
+        match self.end() {
+            Ok(status) if status.success() => {
+                println!("ok {} stopped cleanly", self.address);
+                Tally::PASSED
+            }
+            Ok(status) => self.not_clean(&format!("ended with {status}")),
+            Err(error) => self.not_clean(&format!("{error:#}")),
+        }
+    }
+
+    fn not_clean(&self, how: &str) -> Tally {
+        println!("FAILED {} {how}\n{}", self.address, self.log());
+        Tally::FAILED
+    }
+
+    fn end(&mut self) -> Result<ExitStatus> {
+        let pid = self.process.id().to_string();
+        ensure!(process::succeeds(Command::new("kill").args(["-TERM", &pid])), "cannot signal {pid}");
+        let ended = process::poll(STOP_LIMIT, || self.process.try_wait().transpose());
+        ended.context("does not stop")?.context("cannot be waited for")
+    }
+}
+
+impl Drop for Mint {
+    fn drop(&mut self) {
+        if matches!(self.process.try_wait(), Ok(None)) {
+            // Only after a failure: it did not stop when asked, or was never asked.
+            let _ = self.process.kill();
+            let _ = self.process.wait();
+        }
+    }
+}
+
+/// The first line of the answer to a GET.
+fn status_line(address: SocketAddr, path: &str) -> Result<String> {
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    let mut answer = Vec::new();
+    stream.take(1024).read_to_end(&mut answer)?;
+    Ok(String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned())
+}

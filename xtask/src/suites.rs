@@ -1,0 +1,120 @@
+//! `cargo xtask test`: every test there is, as one table of suites.
+//!
+//! Suites whose features replace a library or plant failpoints build into target folders of their own, so that no two
+//! meanings of one crate ever meet in one folder.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+use crate::tally::Tally;
+use crate::{Places, interop, prerequisites, process, release};
+
+/// A group of tests that is built and run together.
+struct Suite {
+    /// What `--only` calls it.
+    name: &'static str,
+    /// What it proves.
+    about: &'static str,
+    run: fn(&Places) -> Result<Tally>,
+}
+
+/// In the order in which they run: the quickest to fail first.
+const SUITES: &[Suite] = &[
+    Suite { name: "unit", about: "all tests of the workspace with default features", run: unit },
+    Suite { name: "sqlcipher", about: "the store contract on encrypted databases", run: sqlcipher },
+    Suite { name: "crash", about: "the mint is killed at every named point and recovers", run: crash },
+    Suite { name: "release", about: "the released mint holds no failpoint", run: release::run },
+    Suite { name: "interop", about: "wallets of others move money through our mint", run: interop::run },
+];
+
+/// Runs the suites named in `only`, or all when it is empty.
+///
+/// # Errors
+/// When `only` names no suite. A suite that fails is counted, and the next one runs.
+pub(crate) fn run(places: &Places, only: &[String]) -> Result<Tally> {
+    if let Some(unknown) = only.iter().find(|name| SUITES.iter().all(|suite| suite.name != *name)) {
+        bail!(
+            "no suite is called {unknown}; there are: {}",
+            SUITES.iter().map(|s| s.name).collect::<Vec<_>>().join(", ")
+        );
+    }
+    let mut total = Tally::default();
+    let mut lines = Vec::new();
+    for suite in SUITES.iter().filter(|suite| only.is_empty() || only.iter().any(|name| name == suite.name)) {
+        println!("\n== {}: {}", suite.name, suite.about);
+        let (tally, took) = timed(suite, places);
+        lines.push(format!("{:<10} {tally}, {} s", suite.name, took.as_secs()));
+        total += tally;
+    }
+    println!("\n== summary\n{}", lines.join("\n"));
+    Ok(total)
+}
+
+/// Runs a suite; one that cannot run, or finds nothing to run, has failed.
+fn timed(suite: &Suite, places: &Places) -> (Tally, Duration) {
+    let start = Instant::now();
+    let tally = (suite.run)(places).unwrap_or_else(|error| {
+        println!("{}: {error:#}", suite.name);
+        Tally::FAILED
+    });
+    let is_empty = tally == Tally::default();
+    if is_empty {
+        println!("{}: no test ran", suite.name);
+    }
+    (if is_empty { Tally::FAILED } else { tally }, start.elapsed())
+}
+
+fn unit(places: &Places) -> Result<Tally> {
+    cargo_test(places, None, &["--workspace"])
+}
+
+fn sqlcipher(places: &Places) -> Result<Tally> {
+    prerequisites::ensure_openssl_headers()?;
+    let features = ["-p", "hazel-sqlite", "--no-default-features", "--features", "wallet,mint,sqlcipher"];
+    cargo_test(places, Some("sqlcipher"), &features)
+}
+
+fn crash(places: &Places) -> Result<Tally> {
+    let target = ["-p", "hazeld", "--features", "failpoints", "--test", "crash"];
+    cargo_test(places, Some(release::FAILPOINTS_FOLDER), &target)
+}
+
+/// Runs `cargo test` in the folder `inside` of the target folder and adds up what its test binaries say.
+fn cargo_test(places: &Places, inside: Option<&str>, arguments: &[&str]) -> Result<Tally> {
+    let target = inside.map_or_else(|| places.target.clone(), |folder| places.target.join(folder));
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["test", "--locked", "--no-fail-fast", "--target-dir"]).arg(target).args(arguments);
+    let mut tally = Tally::default();
+    let status = process::run_watched(cargo.current_dir(&places.root), |line| {
+        tally += Tally::of_result_line(line).unwrap_or_default();
+    })?;
+    if !status.success() && tally.failed == 0 {
+        // It did not compile, or a test binary died before it could say how it went.
+        tally += Tally::FAILED;
+    }
+    Ok(tally)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn places() -> Places {
+        Places { root: ".".into(), target: "target".into() }
+    }
+
+    #[test]
+    fn an_unknown_suite_is_refused() {
+        assert!(run(&places(), &["nonsense".to_owned()]).is_err());
+    }
+
+    #[test]
+    fn a_suite_without_tests_has_failed() {
+        let empty = Suite { name: "empty", about: "", run: |_| Ok(Tally::default()) };
+        let broken = Suite { name: "broken", about: "", run: |_| bail!("cannot run") };
+        assert_eq!(timed(&empty, &places()).0, Tally::FAILED);
+        assert_eq!(timed(&broken, &places()).0, Tally::FAILED);
+    }
+}
