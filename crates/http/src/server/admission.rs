@@ -99,7 +99,6 @@ mod tests {
         assert!(admission.enter(Kind::Payment).is_ok());
         drop(first);
         assert!(admission.enter(Kind::Short).is_ok());
-
     }
 
     #[test]

@@ -46,11 +46,13 @@ where
             Ok(read) => read,
             Err(_) => Err(Refusal::malformed(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time")),
         };
+        let Reader { body, bytes, room, .. } = reader;
         if let Err(refusal) = read {
-            linger(&parts.headers, reader.body, gate.config.max_body_bytes).await;
+            drop((bytes, room));
+            linger(&parts.headers, body, gate.config.max_body_bytes).await;
             return Err(refusal);
         }
-        read_message(&reader.bytes).map(Message).map_err(Refusal::from)
+        read_message(&bytes).map(Message).map_err(Refusal::from)
     }
 }
 
@@ -161,10 +163,13 @@ mod tests {
 
     #[test]
     fn json_says_that_it_is_json() {
-        for value in ["application/json", "Application/JSON", "application/json; charset=utf-8", "application/json ;x"] {
+        for value in ["application/json", "Application/JSON", "application/json; charset=utf-8", "application/json ;x"]
+        {
             assert_eq!(check_headers(&headers(&[("content-type", value)])), Ok(()), "{value}");
         }
-        for value in ["", "text/json", "application/jsonp", "text/plain; application/json", "application/x-www-form-urlencoded"] {
+        for value in
+            ["", "text/json", "application/jsonp", "text/plain; application/json", "application/x-www-form-urlencoded"]
+        {
             assert!(check_headers(&headers(&[("content-type", value)])).is_err(), "{value}");
         }
         assert!(check_headers(&headers(&[])).is_err());

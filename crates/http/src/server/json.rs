@@ -196,7 +196,9 @@ mod tests {
     #[test]
     fn only_one_object_is_a_message() {
         assert!(shape(r#" {"a": [1, 2.5, "x", null, true, {"b": {}}]} "#).is_ok());
-        for text in ["", " ", "null", "[]", "1", "\"x\"", "{} {}", "{}x", "{", "{\"a\":}", "{'a':1}", "\u{feff}{}", "{a:1}"] {
+        for text in
+            ["", " ", "null", "[]", "1", "\"x\"", "{} {}", "{}x", "{", "{\"a\":}", "{'a':1}", "\u{feff}{}", "{a:1}"]
+        {
             assert!(shape(text).is_err(), "{text:?}");
         }
         assert!(read_message::<Value>(b"{\"a\":\"\xff\"}").is_err());
@@ -218,7 +220,8 @@ mod tests {
 
     #[test]
     fn nesting_is_bounded_in_known_and_unknown_fields() {
-        let nested = |depth: usize, open: &str, close: &str| format!("{{\"x\":{}1{}}}", open.repeat(depth), close.repeat(depth));
+        let nested =
+            |depth: usize, open: &str, close: &str| format!("{{\"x\":{}1{}}}", open.repeat(depth), close.repeat(depth));
         assert!(shape(&nested(100, "[", "]")).is_ok());
         for depth in [128, 100_000] {
             assert!(shape(&nested(depth, "[", "]")).is_err());

@@ -11,6 +11,7 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
@@ -19,6 +20,11 @@ use super::stall::StallGuard;
 
 /// The pause after a failed accept, such as one for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a client for which there is no room may take to read so.
+const TURN_AWAY: Duration = Duration::from_secs(1);
+/// How many such clients are told at a time. The rest find the connection closed.
+const MAX_TURN_AWAY: usize = 256;
 
 /// What a connection may cost. The defaults suit a mint on a small machine.
 #[derive(Debug, Clone)]
@@ -60,6 +66,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> bool {
     let slots = Arc::new(Semaphore::new(config.max_connections));
+    let porters = Arc::new(Semaphore::new(MAX_TURN_AWAY));
     let (stop, stopped) = watch::channel(());
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
@@ -68,12 +75,13 @@ pub async fn serve(
             () = &mut shutdown => break,
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => match Arc::clone(&slots).try_acquire_owned() {
-                    Ok(slot) => {
+                Ok((stream, _)) => {
+                    if let Ok(slot) = Arc::clone(&slots).try_acquire_owned() {
                         connections.spawn(connection(stream, router.clone(), config.clone(), stopped.clone(), slot));
+                    } else if let Ok(slot) = Arc::clone(&porters).try_acquire_owned() {
+                        connections.spawn(turn_away(stream, slot));
                     }
-                    Err(_) => turn_away(&stream),
-                },
+                }
                 Err(error) => {
                     tracing::warn!(%error, "a connection was not accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -119,13 +127,20 @@ async fn connection(
     }
 }
 
-/// Tells a client that there is no room for it, without waiting for anything.
-fn turn_away(stream: &TcpStream) {
+/// Tells a client that there is no room for it. What it sends is read for a moment, since a connection closed on unread data
+/// takes the answer with it.
+async fn turn_away(mut stream: TcpStream, _slot: OwnedSemaphorePermit) {
     const ANSWER: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
-        content-type: application/json\r\ncontent-length: 63\r\nretry-after: 1\r\n\
+        content-type: application/json\r\ncontent-length: 61\r\nretry-after: 1\r\n\
         access-control-allow-origin: *\r\nconnection: close\r\n\r\n\
-        {\"detail\":\"the mint is busy, try again shortly\",\"code\":50000}\r\n";
-    // A fresh socket has room for this; when it has not, the client sees a closed connection.
-    let _ = stream.try_write(ANSWER);
-    tracing::warn!("too many connections: one was turned away");
+        {\"detail\":\"the mint is busy, try again shortly\",\"code\":50000}";
+    let tell = async {
+        stream.write_all(ANSWER).await?;
+        stream.shutdown().await?;
+        let mut sink = [0; 1024];
+        while stream.read(&mut sink).await? > 0 {}
+        std::io::Result::Ok(())
+    };
+    // Whether it got the answer is its own matter.
+    let _ = tokio::time::timeout(TURN_AWAY, tell).await;
 }

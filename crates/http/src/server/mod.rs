@@ -34,9 +34,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{FromRef, Request};
 use axum::http::header::{ALLOW, RETRY_AFTER};
-use axum::http::{HeaderValue, Method, StatusCode};
+use axum::http::{Method, StatusCode};
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::response::{IntoResponse, Response};
 use hazel_mint::Mint;
 use tower_http::cors::{AllowHeaders, Any, CorsLayer};
 
@@ -90,8 +89,7 @@ struct Gate {
 
 impl Gate {
     fn new(config: ServerConfig) -> Arc<Self> {
-        let admission =
-            Admission::new(config.max_buffered_bytes, config.max_in_flight, config.max_payments_in_flight);
+        let admission = Admission::new(config.max_buffered_bytes, config.max_in_flight, config.max_payments_in_flight);
         Arc::new(Self { config, admission })
     }
 
@@ -138,7 +136,10 @@ fn dress<S: Clone + Send + Sync + 'static>(routes: Router<S>, gate: Arc<Gate>) -
     };
     routes
         .fallback(refuse(StatusCode::NOT_FOUND, "no such path"))
-        .method_not_allowed_fallback(refuse(StatusCode::METHOD_NOT_ALLOWED, "this path takes another method, see `allow`"))
+        .method_not_allowed_fallback(refuse(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "this path takes another method, see `allow`",
+        ))
         .layer(from_fn(catch_panics))
         .layer(cors())
         .layer(from_fn_with_state(Arc::new(RequestIds::new()), observe))

@@ -15,7 +15,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use tracing::{Instrument, info_span};
 
-use super::answer::{RefusedWith, Refusal};
+use super::answer::{Refusal, RefusedWith};
 
 /// The header that tells the client its request's id. Never read: an id that a client may choose would let it forge the log.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

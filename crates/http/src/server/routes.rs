@@ -9,8 +9,8 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use hazel_mint::{Blame, MintError};
 use hazel_protocol::{
-    CheckStateRequest, ErrorCode, ErrorResponse, KeysetId, MeltQuoteBolt11Request, MeltRequest, MintQuoteBolt11Request,
-    MintRequest, QuoteId, RestoreRequest, SwapRequest,
+    CheckStateRequest, ErrorCode, KeysetId, MeltQuoteBolt11Request, MeltRequest, MintQuoteBolt11Request, MintRequest,
+    QuoteId, RestoreRequest, SwapRequest,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -174,7 +174,10 @@ impl<T: DeserializeOwned + Send> FromRequestParts<App> for Params<T> {
 fn check_method(method: &str) -> Result<(), Refusal> {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'-';
     if method.is_empty() || method.len() > MAX_METHOD_BYTES || !method.bytes().all(allowed) {
-        return Err(Refusal::malformed(StatusCode::BAD_REQUEST, "a payment method is written with a-z, 0-9, '_' and '-'"));
+        return Err(Refusal::malformed(
+            StatusCode::BAD_REQUEST,
+            "a payment method is written with a-z, 0-9, '_' and '-'",
+        ));
     }
     Ok(())
 }
