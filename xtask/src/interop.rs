@@ -1,7 +1,7 @@
 //! `cargo xtask interop`: wallets that others wrote, as their registries deliver them, against a mint of ours.
 //!
-//! Two mints are started: the one under test, and one whose only part is to own the invoice that the wallet pays
-//! through the first, so that the payment leaves the mint. Both must stop cleanly when asked to.
+//! Each script meets mints with and without input fees. Beside them runs one whose only part is to own the invoice that
+//! the wallet pays through the mint under test, so that the payment leaves it. All must stop cleanly when asked to.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -19,6 +19,12 @@ const START_LIMIT: Duration = Duration::from_mins(1);
 const SCRIPT_LIMIT_S: &str = "300";
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 
+/// The mints under test: a name, and how they differ from `hazeld dev` as it comes.
+const MINTS: &[(&str, &[&str])] = &[("no-input-fee", &[]), ("input-fee", &["--input-fee-ppk", "100"])];
+
+/// A fee reserve of 10 sat of which 4 are used, so that change comes back.
+const FEE_RESERVE: &[&str] = &["--fake-reserve-min-msat", "10000", "--fake-fee-used-percent", "40"];
+
 /// Builds the mint as released, and runs every script in `interop/` against it.
 ///
 /// # Errors
@@ -29,13 +35,17 @@ pub(crate) fn run(places: &Places) -> Result<Tally> {
     process::run(Command::new("npm").args(["ci", "--loglevel=error"]).current_dir(&script))?;
     let program = release::build_release(places)?;
     let scratch = Scratch::new(&places.target)?;
-    let mint = Mint::start(&program, &scratch.0, "mint")?;
-    let payee = Mint::start(&program, &scratch.0, "payee")?;
-    let mut tally = run_script(&script, &[&mint.url(), &payee.url()])?;
-    if tally.failed > 0 {
-        println!("-- log of the mint\n{}", mint.log());
+    let payee = Mint::start(&program, &scratch.0, "payee", &[])?;
+    let mut tally = Tally::default();
+    for (name, arguments) in MINTS {
+        let mint = Mint::start(&program, &scratch.0, name, &[arguments, FEE_RESERVE].concat())?;
+        let flows = run_script(&script, &[&mint.url(), &payee.url()])?;
+        if flows.failed > 0 {
+            println!("-- log of {name}\n{}", mint.log());
+        }
+        tally += flows;
+        tally += mint.stop();
     }
-    tally += mint.stop();
     tally += payee.stop();
     Ok(tally)
 }
@@ -84,13 +94,13 @@ struct Mint {
 
 impl Mint {
     /// Starts a mint on an empty folder and a free port of loopback and waits until it answers.
-    fn start(program: &Path, scratch: &Path, name: &str) -> Result<Self> {
+    fn start(program: &Path, scratch: &Path, name: &str, arguments: &[&str]) -> Result<Self> {
         // The port is free again when the listener is dropped, and nobody else is likely to take it so soon.
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let log = scratch.join(format!("{name}.log"));
         let output = File::create(&log)?;
         let mut command = Command::new(program);
-        command.args(["dev", "--listen", &address.to_string(), "--data-dir"]).arg(scratch.join(name));
+        command.args(["dev", "--listen", &address.to_string(), "--data-dir"]).arg(scratch.join(name)).args(arguments);
         command.stdin(std::process::Stdio::null()).stdout(output.try_clone()?).stderr(output);
         let mut mint = Self { process: command.spawn().with_context(|| program.display().to_string())?, address, log };
         match process::poll(START_LIMIT, || mint.has_started()) {
