@@ -53,7 +53,7 @@
 //!
 //! | module | holds | NUT |
 //! |---|---|---|
-//! | [`amount`], [`unit`] | money | 00, 01 |
+//! | [`amount`], [`unit`](mod@unit) | money | 00, 01 |
 //! | [`point`], [`scalar`], [`secret`] | what the arithmetic works on | 00 |
 //! | [`crypto`], [`dleq`] | blind signatures and their proofs | 00, 12 |
 //! | [`keyset`] | public keys and the ids that commit to them | 01, 02 |
