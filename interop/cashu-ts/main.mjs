@@ -2,9 +2,9 @@
 //
 //   node main.mjs MINT_URL PAYEE_URL
 //
-// MINT_URL is the mint under test. PAYEE_URL is a second mint that is used only as the owner of
-// a Lightning invoice, so that the melt is a payment to the outside and not a settlement inside
-// one mint. This script starts nothing and stops nothing: `cargo xtask interop` does.
+// MINT_URL is the mint under test. PAYEE_URL is a second mint that owns the Lightning invoice
+// which is paid, so that the melt is a payment to the outside and not a settlement inside one
+// mint; its invoices do not pay themselves. This script starts nothing and stops nothing: `cargo xtask interop` does.
 //
 // Every flow ends with its books balanced: what went in equals what came out plus the fees that
 // the keyset and the quote announce. The first disagreement ends the run with exit code 1.
@@ -199,6 +199,13 @@ async function melt(wallet, proofs) {
   const settled = await wallet.checkMeltQuoteBolt11(quote.quote);
   assert.equal(settled.state, MeltQuoteState.PAID);
   await refused(TOKEN_ALREADY_SPENT, 'spending melted proofs', () => wallet.receive(send));
+
+  await until('the payee is paid', async () => {
+    const now = await payee.checkMintQuoteBolt11(bill.quote);
+    return now.state === MintQuoteState.PAID;
+  });
+  const arrived = await payee.mintProofsBolt11(amount, bill.quote);
+  assert.equal(sum(arrived), amount, 'what was paid has arrived');
   return {
     proofs: [...keep, ...paid.change],
     fees: fee + inputFee(wallet, send),

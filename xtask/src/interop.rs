@@ -1,7 +1,9 @@
 //! `cargo xtask interop`: wallets that others wrote, as their registries deliver them, against a mint of ours.
 //!
-//! Each script meets mints with and without input fees. Beside them runs one whose only part is to own the invoice that
-//! the wallet pays through the mint under test, so that the payment leaves it. All must stop cleanly when asked to.
+//! Each script meets mints with and without input fees. Beside them runs a payee: a mint that owns the invoice which the
+//! wallet pays through the mint under test, so that the payment leaves it. The fake Lightning nodes of all share one
+//! ledger, and the payee's invoices do not pay themselves: what reaches it, the mint under test has paid. All must stop
+//! cleanly when asked to.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -25,6 +27,9 @@ const MINTS: &[(&str, &[&str])] = &[("no-input-fee", &[]), ("input-fee", &["--in
 /// A fee reserve of 10 sat of which 4 are used, so that change comes back.
 const FEE_RESERVE: &[&str] = &["--fake-reserve-min-msat", "10000", "--fake-fee-used-percent", "40"];
 
+/// Longer than any script: an invoice of the payee is paid by somebody or not at all.
+const NEVER: &[&str] = &["--fake-settle-after-ms", "86400000"];
+
 /// Builds the mint as released, and runs every script in `interop/` against it.
 ///
 /// # Errors
@@ -35,7 +40,7 @@ pub(crate) fn run(places: &Places) -> Result<Tally> {
     process::run(Command::new("npm").args(["ci", "--loglevel=error"]).current_dir(&script))?;
     let program = release::build_release(places)?;
     let scratch = Scratch::new(&places.target)?;
-    let payee = Mint::start(&program, &scratch.0, "payee", &[])?;
+    let payee = Mint::start(&program, &scratch.0, "payee", NEVER)?;
     let mut tally = Tally::default();
     for (name, arguments) in MINTS {
         let mint = Mint::start(&program, &scratch.0, name, &[arguments, FEE_RESERVE].concat())?;
@@ -100,7 +105,8 @@ impl Mint {
         let log = scratch.join(format!("{name}.log"));
         let output = File::create(&log)?;
         let mut command = Command::new(program);
-        command.args(["dev", "--listen", &address.to_string(), "--data-dir"]).arg(scratch.join(name)).args(arguments);
+        command.args(["dev", "--listen", &address.to_string(), "--data-dir"]).arg(scratch.join(name));
+        command.arg("--fake-ledger").arg(scratch.join("lightning.sqlite")).args(arguments);
         command.stdin(std::process::Stdio::null()).stdout(output.try_clone()?).stderr(output);
         let mut mint = Self { process: command.spawn().with_context(|| program.display().to_string())?, address, log };
         match process::poll(START_LIMIT, || mint.has_started()) {
