@@ -1,6 +1,8 @@
-//! The server on a real socket: `wire` with routes made for the test, `api` with a real engine.
+//! The server on a real socket: `wire` with routes made for the test, `api` with a real engine in the `world` of a test.
 
+mod api;
 mod wire;
+mod world;
 
 use std::net::SocketAddr;
 use std::time::Duration;

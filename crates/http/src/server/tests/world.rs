@@ -1,0 +1,189 @@
+//! The real engine and signer on the ledger in memory, with a Lightning node that does as a test says.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use async_trait::async_trait;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use hazel_mint::ports::{
+    Capabilities, Environment, Invoice, NewInvoice, OperationId, PaidEvidence, Payment, PaymentProof, PaymentStatus,
+    Payments, PaymentsError, Route, Settlement, Timestamp,
+};
+use hazel_mint::store::memory::MemoryStore;
+use hazel_mint::{LocalSigner, MintConfig, Ports};
+use hazel_protocol::crypto::{Curve, blind, unblind};
+use hazel_protocol::{
+    Amount, BlindSignature, BlindedMessage, BlindingFactor, CurrencyUnit, KeysetId, PointBytes, Proof, Secret,
+};
+use zeroize::Zeroizing;
+
+use super::*;
+
+/// Far enough for every test, in seconds since 1970.
+const NEVER: Timestamp = Timestamp::from_unix(1 << 33);
+
+/// Tokio's tasks and time; bytes that differ with each draw.
+#[derive(Default)]
+struct World(AtomicU64);
+
+impl Environment for World {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix(SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs())
+    }
+    fn fill_random(&self, bytes: &mut [u8]) {
+        let n = self.0.fetch_add(1, Ordering::SeqCst).to_le_bytes();
+        bytes.iter_mut().zip(n.iter().cycle()).for_each(|(byte, drawn)| *byte = *drawn);
+    }
+    fn spawn(&self, task: BoxFuture<'static, ()>) {
+        tokio::spawn(task);
+    }
+    fn sleep(&self, delay: Duration) -> BoxFuture<'static, ()> {
+        tokio::time::sleep(delay).boxed()
+    }
+    fn compute(&self, job: Box<dyn FnOnce() + Send>) {
+        tokio::task::spawn_blocking(job);
+    }
+}
+
+/// A node whose word is believed. An invoice reads `inv:<number>:<msat>`; every invoice of its own is paid as soon as it is made.
+#[derive(Default)]
+pub(super) struct Node {
+    invoices: AtomicU8,
+    settled: Mutex<Vec<Settlement>>,
+    /// Payments stay on their way.
+    pub(super) slow: AtomicBool,
+    /// Nothing answers.
+    pub(super) down: AtomicBool,
+    /// Asking it for an invoice panics.
+    pub(super) broken: AtomicBool,
+}
+
+impl Node {
+    fn up(&self) -> Result<(), PaymentsError> {
+        assert!(!self.broken.load(Ordering::SeqCst), "a secret of the node");
+        if self.down.load(Ordering::SeqCst) {
+            return Err(PaymentsError::Unavailable("macaroon 0201 refused by /root/.lnd".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Payments for Node {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { description: true, vouches: true, ..Capabilities::default() }
+    }
+    async fn create_invoice(&self, invoice: NewInvoice) -> Result<Invoice, PaymentsError> {
+        self.up()?;
+        let n = self.invoices.fetch_add(1, Ordering::SeqCst) + 1;
+        let (payment_hash, amount_msat) = ([n; 32], invoice.amount_msat);
+        let settlement = Settlement { payment_hash, credit: format!("s{n}"), amount_msat, cursor: u64::from(n) };
+        self.settled.lock().expect("no panic holds it").push(settlement);
+        Ok(Invoice { request: format!("inv:{n}:{amount_msat}"), payment_hash, expires_at: NEVER })
+    }
+    async fn cancel_invoice(&self, _: &[u8; 32]) -> Result<(), PaymentsError> {
+        Ok(())
+    }
+    async fn settlements(&self, cursor: u64) -> Result<Vec<Settlement>, PaymentsError> {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        let settled = self.settled.lock().expect("no panic holds it");
+        Ok(settled.iter().filter(|settlement| settlement.cursor > cursor).cloned().collect())
+    }
+    async fn invoice_settlements(&self, hash: &[u8; 32]) -> Result<Vec<Settlement>, PaymentsError> {
+        let settled = self.settled.lock().expect("no panic holds it");
+        Ok(settled.iter().filter(|settlement| settlement.payment_hash == *hash).cloned().collect())
+    }
+    async fn route(&self, request: &str, _: Option<u64>) -> Result<Route, PaymentsError> {
+        self.up()?;
+        let parts: Vec<u64> = request.split(':').skip(1).filter_map(|part| part.parse().ok()).collect();
+        let [n, amount_msat] = parts[..] else { return Err(PaymentsError::Refused("not an invoice".to_owned())) };
+        let payment_hash = [u8::try_from(n).expect("a small number"); 32];
+        Ok(Route { payment_hash, expires_at: NEVER, amount_msat, fee_reserve_msat: 2_000 })
+    }
+    async fn pay(&self, payment: Payment) -> Result<PaymentStatus, PaymentsError> {
+        if self.slow.load(Ordering::SeqCst) {
+            return Ok(PaymentStatus::Pending);
+        }
+        Ok(PaymentStatus::Paid(PaidEvidence { proof: PaymentProof::Vouched, total_msat: payment.amount_msat + 1_000 }))
+    }
+    async fn status(&self, _: OperationId) -> Result<PaymentStatus, PaymentsError> {
+        Ok(PaymentStatus::Pending)
+    }
+}
+
+/// A mint behind its API.
+pub(super) struct Served {
+    pub(super) address: SocketAddr,
+    pub(super) mint: Arc<Mint>,
+    pub(super) node: Arc<Node>,
+    curve: Curve,
+    secrets: AtomicU64,
+}
+
+/// An output and what makes a proof of its signature.
+pub(super) struct Prepared {
+    pub(super) message: BlindedMessage,
+    secret: Secret,
+    r: BlindingFactor,
+}
+
+impl Served {
+    pub(super) async fn new() -> Self {
+        let (world, node) = (Arc::<World>::default(), Arc::<Node>::default());
+        let environment: Arc<dyn Environment> = world;
+        let signer = LocalSigner::new(Zeroizing::new([7; 64]), &[1; 32], Arc::clone(&environment)).expect("a seed");
+        let config = MintConfig {
+            melt_wait: Duration::from_millis(500),
+            request_deadline: Duration::from_secs(2),
+            sweep_interval: Duration::from_millis(50),
+            ..MintConfig::default()
+        };
+        let store = Arc::new(MemoryStore::new());
+        let ports = Ports { store, signer: Arc::new(signer), payments: Arc::<Node>::clone(&node), environment };
+        let mint = Mint::open(config, ports).await.expect("an empty ledger");
+        mint.start();
+        let router = router(Arc::clone(&mint), ServerConfig::default());
+        let address = listen(router, ListenConfig::default()).await;
+        Self { address, mint, node, curve: Curve::new(&[2; 32]), secrets: AtomicU64::new(1) }
+    }
+
+    /// The keyset that signs.
+    pub(super) fn keyset(&self) -> KeysetId {
+        self.mint.keyring().active(&CurrencyUnit::Sat).expect("a sat keyset").id
+    }
+
+    pub(super) fn outputs(&self, amounts: &[u64]) -> Vec<Prepared> {
+        amounts.iter().map(|amount| self.output(*amount)).collect()
+    }
+
+    fn output(&self, amount: u64) -> Prepared {
+        let n = self.secrets.fetch_add(1, Ordering::SeqCst);
+        let secret = Secret::new(format!("secret-{n}")).expect("short");
+        let mut scalar = [0; 32];
+        scalar[24..].copy_from_slice(&n.to_be_bytes());
+        let r = BlindingFactor::from_bytes(&scalar).expect("a scalar");
+        let b = blind(&self.curve, &secret.y(), &r).expect("not infinity");
+        let message = BlindedMessage { amount: Amount::from_u64(amount), id: self.keyset(), b: PointBytes::from(&b) };
+        Prepared { message, secret, r }
+    }
+
+    /// The proofs that the signatures make.
+    pub(super) fn proofs(&self, prepared: &[Prepared], signatures: &[BlindSignature]) -> Vec<Proof> {
+        let ring = self.mint.keyring();
+        let proof = |(prepared, signature): (&Prepared, &BlindSignature)| {
+            let key = ring.known(&signature.id).expect("known").keys.get(signature.amount).expect("a key");
+            let c = unblind(&signature.c, &prepared.r, key).expect("not infinity");
+            Proof {
+                amount: signature.amount,
+                id: signature.id,
+                secret: prepared.secret.clone(),
+                c: PointBytes::from(&c),
+                witness: None,
+                dleq: None,
+            }
+        };
+        prepared.iter().zip(signatures).map(proof).collect()
+    }
+}
