@@ -1,0 +1,173 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use hazel_lightning::fake::{Behaviour, Settle};
+
+use crate::config::{DatabaseUrl, Level, LogFormat};
+
+/// The address of `hazeld dev` when none is given.
+const DEV_LISTEN: &str = "127.0.0.1:3338";
+
+/// The Hazel mint daemon.
+#[derive(Debug, Parser)]
+#[command(name = "hazeld", version, about, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+   0  done, or stopped as asked
+   2  wrong usage or configuration
+   3  the database is in use by another process
+   4  the seed or the database is not the right one, or is damaged
+   5  the address cannot be listened on
+   6  the store had to stop (the disk did not keep what was written)
+  70  anything else
+ 130, 143  told twice to stop";
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Runs a mint for trying things out: no configuration, no real money.
+    Dev(DevArgs),
+    /// Runs a mint from a configuration file.
+    Start(ConfigArgs),
+    /// Checks a configuration, or shows an example of one.
+    Config {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Makes a seed for a new mint.
+    Seed {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: SeedCommand,
+    },
+}
+
+/// Which configuration file.
+#[derive(Debug, Args)]
+pub(crate) struct ConfigArgs {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE", default_value = "hazeld.toml")]
+    pub(crate) config: PathBuf,
+}
+
+/// What can be done with a configuration besides running it.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Reads the file and the environment and says what is wrong with them. Opens nothing else.
+    Check(ConfigArgs),
+    /// Prints a commented example.
+    Example,
+}
+
+/// What can be done with seeds.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SeedCommand {
+    /// Writes 24 new words to a file that does not exist yet, readable by its owner only.
+    New {
+        /// The file to make.
+        #[arg(long, value_name = "FILE")]
+        file: PathBuf,
+    },
+}
+
+/// How to run the mint for trying things out.
+#[derive(Debug, Args)]
+pub(crate) struct DevArgs {
+    /// Where the seed, the database and the fake Lightning node live.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// The loopback address to listen on; port 0 takes a free one.
+    #[arg(long, value_name = "ADDR", default_value = DEV_LISTEN)]
+    pub(crate) listen: SocketAddr,
+    /// The database: sqlite:PATH or a path. Without it, mint.sqlite in the data folder.
+    #[arg(long, value_name = "URL")]
+    pub(crate) database: Option<DatabaseUrl>,
+    /// The seed phrase. Without it, `seed` in the data folder; made when the database is empty.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) seed_file: Option<PathBuf>,
+    /// The fake Lightning node's ledger. Without it, lightning.sqlite in the data folder.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) fake_ledger: Option<PathBuf>,
+    /// The fee per input, in thousandths of a sat (NUT-02).
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) input_fee_ppk: u64,
+    /// How log lines look; without it, text.
+    #[arg(long, value_name = "FORMAT", default_value_t = LogFormat::Text)]
+    pub(crate) log_format: LogFormat,
+    /// How much is logged.
+    #[arg(long, value_name = "LEVEL", default_value_t = Level::Info)]
+    pub(crate) log_level: Level,
+    /// How the fake Lightning node behaves.
+    #[command(flatten)]
+    pub(crate) fake: FakeArgs,
+}
+
+/// How the fake Lightning node behaves; for tests, and not shown. What is not given is the node's default.
+#[derive(Debug, Args)]
+pub(crate) struct FakeArgs {
+    /// After how long its invoices pay themselves.
+    #[arg(long, value_name = "MS", hide = true)]
+    pub(crate) fake_settle_after_ms: Option<u64>,
+    /// How long its own payments take.
+    #[arg(long, value_name = "MS", hide = true)]
+    pub(crate) fake_pay_after_ms: Option<u64>,
+    /// The smallest fee reserve.
+    #[arg(long, value_name = "MSAT", hide = true)]
+    pub(crate) fake_reserve_min_msat: Option<u64>,
+    /// The fee reserve in millionths of the amount.
+    #[arg(long, value_name = "PPM", hide = true)]
+    pub(crate) fake_reserve_ppm: Option<u32>,
+    /// How much of the reserve a payment uses up.
+    #[arg(long, value_name = "PERCENT", hide = true)]
+    pub(crate) fake_fee_used_percent: Option<u32>,
+    /// Whether a second call with the same payment id never pays twice.
+    #[arg(long, value_name = "BOOL", hide = true)]
+    pub(crate) fake_idempotent: Option<bool>,
+}
+
+impl FakeArgs {
+    /// Bends the defaults as asked.
+    pub(crate) fn bend(&self, behaviour: &mut Behaviour) {
+        behaviour.settle = self.fake_settle_after_ms.map_or(behaviour.settle, Settle::AfterMs);
+        behaviour.pay_delay_ms = self.fake_pay_after_ms.unwrap_or(behaviour.pay_delay_ms);
+        behaviour.reserve_min_msat = self.fake_reserve_min_msat.unwrap_or(behaviour.reserve_min_msat);
+        behaviour.reserve_ppm = self.fake_reserve_ppm.unwrap_or(behaviour.reserve_ppm);
+        behaviour.fee_used_percent = self.fake_fee_used_percent.unwrap_or(behaviour.fee_used_percent);
+        behaviour.idempotent = self.fake_idempotent.unwrap_or(behaviour.idempotent);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn dev_needs_nothing() {
+        let cli = Cli::try_parse_from(["hazeld", "dev"]).expect("parses");
+        let Command::Dev(args) = cli.command else { panic!("not dev") };
+        assert_eq!(args.listen.to_string(), DEV_LISTEN);
+        assert!(args.data_dir.is_none() && args.database.is_none() && args.seed_file.is_none());
+    }
+
+    #[test]
+    fn a_database_of_another_kind_is_refused() {
+        let error = Cli::try_parse_from(["hazeld", "dev", "--database", "postgres://x"]).expect_err("refused");
+        assert!(error.to_string().contains("sqlite"), "{error}");
+    }
+}

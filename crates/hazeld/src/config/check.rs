@@ -1,0 +1,231 @@
+//! What the values of a configuration must be together.
+
+use std::collections::BTreeSet;
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use hazel_lightning::fake::Settle;
+use hazel_mint::ports::Timestamp;
+use hazel_mint::{InfoConfig, Limits, MintConfig, UnitConfig};
+use hazel_protocol::{Amount, CurrencyUnit, MAX_INPUTS, MAX_KEYS_PER_KEYSET, MAX_OUTPUTS};
+
+use super::file::{
+    DatabaseSection, File, HttpSection, LightningSection, LimitsSection, LogSection, MintSection, SeedSection,
+    UnitSection,
+};
+use super::{Config, Database, Fake, Http, Level, Log, LogFormat, SecretSource};
+
+/// Where the API listens when nothing is said.
+const LISTEN: ([u8; 4], u16) = ([127, 0, 0, 1], 3338);
+
+/// The longest that a quote or a payment may take, in seconds: thirty days.
+const MAX_SECS: u32 = 30 * 24 * 3_600;
+
+/// Fees above the value of the inputs are a mistake; this is a fee of one whole unit an input.
+const MAX_FEE_PPK: u64 = 1_000;
+
+/// Makes a [`Config`] of a file's values, or says in one sentence why not. Paths are relative to `folder`.
+pub(super) fn judge(file: File, folder: &Path) -> Result<Config, String> {
+    Ok(Config {
+        mint: mint(file.mint, file.unit, &file.limits)?,
+        http: http(&file.http)?,
+        database: database(file.database, folder)?,
+        seed: seed(file.seed, folder)?,
+        lightning: lightning(file.lightning, folder)?,
+        log: log(&file.log),
+    })
+}
+
+fn mint(section: MintSection, units: Vec<UnitSection>, limits: &LimitsSection) -> Result<MintConfig, String> {
+    let default = MintConfig::default();
+    let seconds = |key: &str, value: Option<u32>, default: u32| match value {
+        Some(secs) if secs == 0 || secs > MAX_SECS => Err(format!("mint.{key} must be from 1 to {MAX_SECS}")),
+        value => Ok(value.unwrap_or(default)),
+    };
+    Ok(MintConfig {
+        mint_quote_ttl_secs: seconds("mint_quote_secs", section.mint_quote_secs, default.mint_quote_ttl_secs)?,
+        melt_quote_ttl_secs: seconds("melt_quote_secs", section.melt_quote_secs, default.melt_quote_ttl_secs)?,
+        payment_timeout_secs: seconds(
+            "payment_timeout_secs",
+            section.payment_timeout_secs,
+            default.payment_timeout_secs,
+        )?,
+        units: if units.is_empty() { default.units.clone() } else { self::units(units)? },
+        limits: self::limits(limits)?,
+        info: info(section),
+        ..default
+    })
+}
+
+fn info(section: MintSection) -> InfoConfig {
+    InfoConfig {
+        name: section.name,
+        description: section.description,
+        description_long: section.description_long,
+        contact: section.contact.into_iter().map(|contact| (contact.method, contact.info)).collect(),
+        motd: section.motd,
+        icon_url: section.icon_url,
+        urls: section.urls,
+        tos_url: section.tos_url,
+    }
+}
+
+fn units(sections: Vec<UnitSection>) -> Result<Vec<UnitConfig>, String> {
+    let mut seen = BTreeSet::new();
+    let mut units = Vec::with_capacity(sections.len());
+    for section in sections {
+        if !seen.insert(section.unit.clone()) {
+            return Err(format!("there are two [[unit]] sections for '{}'", section.unit));
+        }
+        units.push(unit(section)?);
+    }
+    Ok(units)
+}
+
+fn unit(section: UnitSection) -> Result<UnitConfig, String> {
+    let name = section.unit.clone();
+    if !matches!(name, CurrencyUnit::Sat | CurrencyUnit::Msat) {
+        return Err(format!("unit '{name}' has no exchange rate to Lightning: only sat and msat can be used"));
+    }
+    if section.input_fee_ppk > MAX_FEE_PPK {
+        return Err(format!("unit '{name}': input_fee_ppk must be at most {MAX_FEE_PPK}"));
+    }
+    let mut unit = UnitConfig::new(section.unit);
+    if let Some(values) = section.denominations {
+        unit.denominations = denominations(&name, &values)?;
+    }
+    unit.input_fee_ppk = section.input_fee_ppk;
+    unit.final_expiry = section.final_expiry.map(Timestamp::from_unix);
+    Ok(unit)
+}
+
+/// A keyset needs a key of value 1, or most amounts could not be paid out.
+fn denominations(name: &CurrencyUnit, values: &[u64]) -> Result<Vec<Amount>, String> {
+    let distinct: BTreeSet<u64> = values.iter().copied().collect();
+    if distinct.len() != values.len() {
+        return Err(format!("unit '{name}': a denomination is given twice"));
+    }
+    if !distinct.contains(&1) || distinct.contains(&0) || distinct.len() > MAX_KEYS_PER_KEYSET {
+        return Err(format!("unit '{name}': denominations are at most {MAX_KEYS_PER_KEYSET}, with 1 and without 0"));
+    }
+    Ok(distinct.into_iter().map(Amount::from_u64).collect())
+}
+
+fn limits(section: &LimitsSection) -> Result<Limits, String> {
+    let default = Limits::default();
+    let amount = |value: Option<u64>, default: Amount| value.map_or(default, Amount::from_u64);
+    let limits = Limits {
+        max_inputs: count("max_inputs", section.max_inputs, default.max_inputs, MAX_INPUTS)?,
+        max_outputs: count("max_outputs", section.max_outputs, default.max_outputs, MAX_OUTPUTS)?,
+        mint_min: amount(section.mint_min, default.mint_min),
+        mint_max: amount(section.mint_max, default.mint_max),
+        melt_min: amount(section.melt_min, default.melt_min),
+        melt_max: amount(section.melt_max, default.melt_max),
+    };
+    for (name, min, max) in
+        [("mint", limits.mint_min, limits.mint_max), ("melt", limits.melt_min, limits.melt_max)]
+    {
+        if min.is_zero() || min > max {
+            return Err(format!("limits.{name}_min must be at least 1 and at most limits.{name}_max"));
+        }
+    }
+    Ok(limits)
+}
+
+fn count(key: &str, value: Option<usize>, default: usize, most: usize) -> Result<usize, String> {
+    match value.unwrap_or(default) {
+        value if (1..=most).contains(&value) => Ok(value),
+        _ => Err(format!("limits.{key} must be from 1 to {most}")),
+    }
+}
+
+fn http(section: &HttpSection) -> Result<Http, String> {
+    let mut http = Http::at(section.listen.unwrap_or_else(|| LISTEN.into()));
+    let (server, connections) = (&mut http.server, &mut http.connections);
+    for (key, given, range, setting) in [
+        ("max_body_bytes", section.max_body_bytes, 1 << 10..=64 << 20, &mut server.max_body_bytes),
+        ("max_in_flight", section.max_in_flight, 1..=100_000, &mut server.max_in_flight),
+        ("max_payments_in_flight", section.max_payments_in_flight, 1..=100_000, &mut server.max_payments_in_flight),
+        ("max_connections", section.max_connections, 1..=1_000_000, &mut connections.max_connections),
+    ] {
+        *setting = within(key, given.unwrap_or(*setting), &range)?;
+    }
+    for (key, given, setting) in [
+        ("request_timeout_secs", section.request_timeout_secs, &mut server.request_timeout),
+        ("body_timeout_secs", section.body_timeout_secs, &mut server.body_timeout),
+        ("header_timeout_secs", section.header_timeout_secs, &mut connections.header_timeout),
+    ] {
+        if let Some(secs) = given {
+            *setting = Duration::from_secs(within(key, secs, &(1..=3_600))?);
+        }
+    }
+    // All bodies together always have room for one.
+    server.max_buffered_bytes = server.max_buffered_bytes.max(server.max_body_bytes);
+    Ok(http)
+}
+
+fn within<T: PartialOrd + Display>(key: &str, value: T, range: &RangeInclusive<T>) -> Result<T, String> {
+    if range.contains(&value) {
+        return Ok(value);
+    }
+    Err(format!("http.{key} must be from {} to {}", range.start(), range.end()))
+}
+
+fn database(section: DatabaseSection, folder: &Path) -> Result<Database, String> {
+    let url = section.url.ok_or("database.url is missing: for example url = \"sqlite:mint.sqlite\"")?;
+    let key = source("database", "key_file", section.key_file, "key_env", section.key_env, folder)?;
+    if key.is_some() && !cfg!(feature = "sqlcipher") {
+        return Err("a database key is given, but this program was built without the feature 'sqlcipher'".to_owned());
+    }
+    Ok(Database { path: folder.join(url.path), key })
+}
+
+fn seed(section: SeedSection, folder: &Path) -> Result<SecretSource, String> {
+    source("seed", "file", section.file, "env", section.env, folder)?
+        .ok_or_else(|| "seed.file or seed.env is missing; `hazeld seed new --file FILE` makes a seed".to_owned())
+}
+
+/// A secret is in a file or in a variable, not in both.
+fn source(
+    section: &str,
+    file_key: &str,
+    file: Option<PathBuf>,
+    variable_key: &str,
+    variable: Option<String>,
+    folder: &Path,
+) -> Result<Option<SecretSource>, String> {
+    match (file, variable) {
+        (Some(_), Some(_)) => Err(format!("give {section}.{file_key} or {section}.{variable_key}, not both")),
+        (Some(path), None) => Ok(Some(SecretSource::File(folder.join(path)))),
+        (None, Some(name)) if name.is_empty() || name.contains(['=', '\0']) => {
+            Err(format!("{section}.{variable_key} is not the name of an environment variable"))
+        }
+        (None, Some(name)) => Ok(Some(SecretSource::Variable(name))),
+        (None, None) => Ok(None),
+    }
+}
+
+fn lightning(section: LightningSection, folder: &Path) -> Result<Fake, String> {
+    section.backend.ok_or("lightning.backend is missing; the only backend so far is \"fake\", which moves no real money")?;
+    if !section.i_know_this_is_not_real_money {
+        return Err("the fake Lightning backend hands out ecash for nothing: \
+                    set lightning.i_know_this_is_not_real_money = true to run it"
+            .to_owned());
+    }
+    let ledger = folder.join(section.ledger.unwrap_or_else(|| PathBuf::from("lightning.sqlite")));
+    let mut fake = Fake::in_file(ledger);
+    let behaviour = &mut fake.behaviour;
+    behaviour.settle = section.settle_after_ms.map_or(behaviour.settle, Settle::AfterMs);
+    behaviour.pay_delay_ms = section.pay_after_ms.unwrap_or(behaviour.pay_delay_ms);
+    behaviour.reserve_min_msat = section.reserve_min_msat.unwrap_or(behaviour.reserve_min_msat);
+    behaviour.reserve_ppm = section.reserve_ppm.unwrap_or(behaviour.reserve_ppm);
+    behaviour.fee_used_percent = section.fee_used_percent.unwrap_or(behaviour.fee_used_percent);
+    behaviour.idempotent = section.idempotent.unwrap_or(behaviour.idempotent);
+    Ok(fake)
+}
+
+fn log(section: &LogSection) -> Log {
+    Log { format: section.format.unwrap_or(LogFormat::Text), level: section.level.unwrap_or(Level::Info) }
+}

@@ -1,0 +1,127 @@
+//! The configuration file as it is written: every key optional, every unknown key an error.
+//!
+//! What the values mean together is judged in [`check`](super::check).
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use hazel_protocol::CurrencyUnit;
+use serde::Deserialize;
+
+use super::values::{Backend, DatabaseUrl, Level, LogFormat};
+
+/// The whole file.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct File {
+    pub(super) mint: MintSection,
+    pub(super) unit: Vec<UnitSection>,
+    pub(super) limits: LimitsSection,
+    pub(super) http: HttpSection,
+    pub(super) database: DatabaseSection,
+    pub(super) seed: SeedSection,
+    pub(super) lightning: LightningSection,
+    pub(super) log: LogSection,
+}
+
+/// `[mint]`: what NUT-06 shows, and how long quotes stand.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct MintSection {
+    pub(super) name: Option<String>,
+    pub(super) description: Option<String>,
+    pub(super) description_long: Option<String>,
+    pub(super) contact: Vec<ContactSection>,
+    pub(super) motd: Option<String>,
+    pub(super) icon_url: Option<String>,
+    pub(super) urls: Vec<String>,
+    pub(super) tos_url: Option<String>,
+    pub(super) mint_quote_secs: Option<u32>,
+    pub(super) melt_quote_secs: Option<u32>,
+    pub(super) payment_timeout_secs: Option<u32>,
+}
+
+/// One way to reach the operator.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ContactSection {
+    pub(super) method: String,
+    pub(super) info: String,
+}
+
+/// `[[unit]]`: one unit and its keyset.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UnitSection {
+    pub(super) unit: CurrencyUnit,
+    pub(super) denominations: Option<Vec<u64>>,
+    #[serde(default)]
+    pub(super) input_fee_ppk: u64,
+    pub(super) final_expiry: Option<u64>,
+}
+
+/// `[limits]`: what one request may ask for.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct LimitsSection {
+    pub(super) max_inputs: Option<usize>,
+    pub(super) max_outputs: Option<usize>,
+    pub(super) mint_min: Option<u64>,
+    pub(super) mint_max: Option<u64>,
+    pub(super) melt_min: Option<u64>,
+    pub(super) melt_max: Option<u64>,
+}
+
+/// `[http]`: the API's listener.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct HttpSection {
+    pub(super) listen: Option<SocketAddr>,
+    pub(super) max_connections: Option<usize>,
+    pub(super) max_in_flight: Option<usize>,
+    pub(super) max_payments_in_flight: Option<usize>,
+    pub(super) max_body_bytes: Option<usize>,
+    pub(super) request_timeout_secs: Option<u64>,
+    pub(super) body_timeout_secs: Option<u64>,
+    pub(super) header_timeout_secs: Option<u64>,
+}
+
+/// `[database]`: the ledger.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct DatabaseSection {
+    pub(super) url: Option<DatabaseUrl>,
+    pub(super) key_file: Option<PathBuf>,
+    pub(super) key_env: Option<String>,
+}
+
+/// `[seed]`: where the BIP-39 words are.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct SeedSection {
+    pub(super) file: Option<PathBuf>,
+    pub(super) env: Option<String>,
+}
+
+/// `[lightning]`: who moves the bitcoin.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct LightningSection {
+    pub(super) backend: Option<Backend>,
+    pub(super) i_know_this_is_not_real_money: bool,
+    pub(super) ledger: Option<PathBuf>,
+    pub(super) settle_after_ms: Option<u64>,
+    pub(super) pay_after_ms: Option<u64>,
+    pub(super) reserve_min_msat: Option<u64>,
+    pub(super) reserve_ppm: Option<u32>,
+    pub(super) fee_used_percent: Option<u32>,
+    pub(super) idempotent: Option<bool>,
+}
+
+/// `[log]`: the log on standard error.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct LogSection {
+    pub(super) format: Option<LogFormat>,
+    pub(super) level: Option<Level>,
+}

@@ -1,0 +1,185 @@
+//! The configuration, from text to a judged whole.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use hazel_protocol::Amount;
+
+use super::*;
+
+/// The least that is a whole configuration.
+const LEAST: &str = r#"
+[database]
+url = "sqlite:mint.sqlite"
+[seed]
+file = "seed"
+[lightning]
+backend = "fake"
+i_know_this_is_not_real_money = true
+"#;
+
+fn read(text: &str) -> Result<Config, ConfigError> {
+    read_with(text, &[])
+}
+
+fn read_with(text: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let variables = variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
+    parse(Path::new("/etc/hazel/hazeld.toml"), text, variables)
+}
+
+fn refusal(text: &str) -> String {
+    read(text).expect_err("refused").to_string()
+}
+
+#[test]
+fn the_example_is_whole_and_shows_the_defaults() {
+    let example = read(EXAMPLE).expect("the example");
+    let spelled_out: String = EXAMPLE
+        .lines()
+        .map(|line| match line.strip_prefix("# ") {
+            Some(rest) if rest.split_once(" = ").is_some_and(|(key, _)| is_key(key)) && is_default(rest) => rest,
+            _ => line,
+        })
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    let full = read(&spelled_out).expect("the example with its defaults written out");
+    assert_eq!(format!("{:?}", full.http), format!("{:?}", example.http));
+    assert_eq!(full.lightning, example.lightning);
+    assert_eq!(full.log, example.log);
+    assert_eq!(full.mint.limits.mint_max, example.mint.limits.mint_max);
+    assert_eq!(full.mint.mint_quote_ttl_secs, example.mint.mint_quote_ttl_secs);
+    assert_eq!(full.mint.melt_quote_ttl_secs, example.mint.melt_quote_ttl_secs);
+    assert_eq!(full.mint.payment_timeout_secs, example.mint.payment_timeout_secs);
+}
+
+fn is_key(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+}
+
+/// Lines of the example that show a form and not a default.
+fn is_default(line: &str) -> bool {
+    !["denominations", "final_expiry", "key_file", "key_env"].iter().any(|key| line.starts_with(key))
+}
+
+#[test]
+fn the_least_configuration_has_the_defaults_and_paths_beside_the_file() {
+    let config = read(LEAST).expect("whole");
+    assert_eq!(config.http.listen.to_string(), "127.0.0.1:3338");
+    assert_eq!(config.database.path, Path::new("/etc/hazel/mint.sqlite"));
+    assert_eq!(config.seed, SecretSource::File("/etc/hazel/seed".into()));
+    assert_eq!(config.lightning.ledger, Path::new("/etc/hazel/lightning.sqlite"));
+    assert_eq!(config.mint.units.len(), 1);
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_place_and_a_suggestion() {
+    let text = refusal("[http]\n  lsten = \"127.0.0.1:1\"\n");
+    assert!(text.starts_with("/etc/hazel/hazeld.toml:2:3: unknown key 'lsten': did you mean 'listen'?"), "{text}");
+    let text = refusal("\n\n[htp]\nlisten = \"127.0.0.1:1\"\n");
+    assert!(text.starts_with("/etc/hazel/hazeld.toml:3:2: unknown key 'htp': did you mean 'http'?"), "{text}");
+    let text = refusal("[[unit]]\nunit = \"sat\"\n[[unit]]\nunit = \"msat\"\nfee = 1\n");
+    assert!(text.starts_with("/etc/hazel/hazeld.toml:5:1: unknown key 'fee'"), "{text}");
+    assert!(text.contains("input_fee_ppk"), "{text}");
+}
+
+#[test]
+fn a_wrong_type_or_value_is_named_with_its_place() {
+    for (text, place) in [
+        ("[http]\nlisten = \"nowhere\"\n", ":2:10: "),
+        ("[http]\nlisten = 1\n", ":2:10: "),
+        ("[limits]\nmint_max = -1\n", ":2:12: "),
+        ("[limits]\nmint_max = 1.5\n", ":2:12: "),
+        ("[database]\nurl = \"postgres://h/d\"\n", ":2:7: "),
+        ("[lightning]\nbackend = \"lnd\"\n", ":2:11: "),
+        ("[log]\nlevel = \"loud\"\n", ":2:9: "),
+        ("[[unit]]\nunit = \"SAT!\"\n", ":2:8: "),
+        ("[http\n", ":1:6: "),
+        ("[http]\nlisten = \"127.0.0.1:1\"\nlisten = \"127.0.0.1:2\"\n", ":3:1: "),
+    ] {
+        let error = refusal(text);
+        assert!(error.contains(place), "{text:?} gives {error:?}");
+    }
+}
+
+#[test]
+fn what_is_missing_or_contradicts_is_said() {
+    let without = |line: &str| refusal(&LEAST.replace(line, ""));
+    assert!(without("url = \"sqlite:mint.sqlite\"").contains("database.url"));
+    assert!(without("file = \"seed\"").contains("hazeld seed new"));
+    assert!(without("backend = \"fake\"").contains("lightning.backend"));
+    assert!(without("i_know_this_is_not_real_money = true").contains("i_know_this_is_not_real_money"));
+    for (more, said) in [
+        ("[limits]\nmint_min = 5\nmint_max = 4\n", "limits.mint_min"),
+        ("[limits]\nmelt_min = 0\n", "limits.melt_min"),
+        ("[limits]\nmax_inputs = 1001\n", "limits.max_inputs"),
+        ("[http]\nmax_in_flight = 0\n", "http.max_in_flight"),
+        ("[http]\nrequest_timeout_secs = 0\n", "http.request_timeout_secs"),
+        ("[mint]\nmelt_quote_secs = 0\n", "mint.melt_quote_secs"),
+        ("[[unit]]\nunit = \"sat\"\n[[unit]]\nunit = \"sat\"\n", "two [[unit]]"),
+        ("[[unit]]\nunit = \"usd\"\n", "exchange rate"),
+        ("[[unit]]\nunit = \"sat\"\ninput_fee_ppk = 1001\n", "input_fee_ppk"),
+        ("[[unit]]\nunit = \"sat\"\ndenominations = [2, 4]\n", "denominations"),
+        ("[[unit]]\nunit = \"sat\"\ndenominations = [1, 1]\n", "given twice"),
+    ] {
+        let error = refusal(&format!("{LEAST}{more}"));
+        assert!(error.contains(said), "{more:?} gives {error:?}");
+    }
+    let both = LEAST.replace("file = \"seed\"", "file = \"seed\"\nenv = \"SEED\"");
+    assert!(refusal(&both).contains("not both"));
+}
+
+#[test]
+fn the_environment_replaces_values() {
+    let config = read_with(
+        LEAST,
+        &[
+            ("HAZELD_HTTP__LISTEN", "0.0.0.0:80"),
+            ("HAZELD_HTTP__MAX_IN_FLIGHT", "7"),
+            ("HAZELD_LIMITS__MINT_MAX", "9"),
+            ("HAZELD_MINT__NAME", "123"),
+            ("HAZELD_MINT__URLS", r#"["https://a.example"]"#),
+            ("HAZELD_LIGHTNING__IDEMPOTENT", "false"),
+            ("HAZEL_OTHER", "is not ours"),
+            ("PATH", "/bin"),
+        ],
+    )
+    .expect("whole");
+    assert_eq!(config.http.listen.to_string(), "0.0.0.0:80");
+    assert_eq!(config.http.server.max_in_flight, 7);
+    assert_eq!(config.mint.limits.mint_max, Amount::from_u64(9));
+    assert_eq!(config.mint.info.name.as_deref(), Some("123"), "text that looks like a number stays text");
+    assert_eq!(config.mint.info.urls, ["https://a.example"]);
+    assert!(!config.lightning.behaviour.idempotent);
+}
+
+#[test]
+fn a_value_that_only_the_environment_gives_is_enough() {
+    let config = read_with("", &[
+        ("HAZELD_DATABASE__URL", "sqlite:/m.db"),
+        ("HAZELD_SEED__ENV", "HAZELD_WORDS"),
+        ("HAZELD_WORDS", "not read here"),
+        ("HAZELD_LIGHTNING__BACKEND", "fake"),
+        ("HAZELD_LIGHTNING__I_KNOW_THIS_IS_NOT_REAL_MONEY", "true"),
+    ])
+    .expect("whole");
+    assert_eq!(config.database.path, Path::new("/m.db"));
+    assert_eq!(config.seed, SecretSource::Variable("HAZELD_WORDS".to_owned()));
+}
+
+#[test]
+fn an_unknown_variable_is_an_error_that_does_not_repeat_its_value() {
+    for (name, said) in [
+        ("HAZELD_HTTP__LSTEN", "did you mean 'listen'"),
+        ("HAZELD_HTP__LISTEN", "did you mean 'http'"),
+        ("HAZELD_LISTEN", "HAZELD_<SECTION>__<KEY>"),
+        ("HAZELD_UNIT__INPUT_FEE_PPK", "unit"),
+        ("HAZELD_HTTP__MAX_IN_FLIGHT", "invalid type"),
+        ("HAZELD_HTTP__LISTEN", "socket address"),
+        ("HAZELD_LOG__LEVEL", "unknown variant"),
+    ] {
+        let error = read_with(&format!("{LEAST}[[unit]]\nunit = \"sat\"\n"), &[(name, "hush hush")]);
+        let text = error.expect_err("refused").to_string();
+        assert!(text.contains(name) && text.contains(said), "{text}");
+        assert!(!text.contains("hush"), "{text}");
+    }
+}

@@ -1,0 +1,82 @@
+//! `hazeld dev`: a mint for trying things out, whole from one command. No real money, and only for this machine.
+
+use std::path::{Path, PathBuf};
+
+use hazel_mint::MintConfig;
+use tracing::debug;
+
+use crate::cli::DevArgs;
+use crate::config::{Config, Database, Fake, Http, Log, SecretSource};
+use crate::failure::Failure;
+use crate::seed::private_folder;
+use crate::wiring::{Plan, SeedPolicy};
+
+/// The plan that the arguments make. The data folder is made when something is to live in it.
+pub(crate) fn plan(args: DevArgs) -> Result<Plan, Failure> {
+    if !args.listen.ip().to_canonical().is_loopback() {
+        return Err(Failure::Usage(format!(
+            "hazeld dev listens on loopback addresses only, not on {}: its money is not real; \
+             hazeld start serves others",
+            args.listen
+        )));
+    }
+    let folder = args.data_dir.clone().unwrap_or_else(default_folder);
+    if args.database.is_none() || args.seed_file.is_none() || args.fake_ledger.is_none() {
+        private_folder(&folder)
+            .map_err(|error| Failure::Usage(format!("cannot make the data folder {}: {error}", folder.display())))?;
+    }
+    let seed = args.seed_file.clone().unwrap_or_else(|| folder.join("seed"));
+    let config = config(args, &folder, &seed);
+    debug!(folder = %folder.display(), "planned");
+    Ok(Plan { banner: Some(banner(&folder, &config, &seed)), config, seed: SeedPolicy::MakeWhenEmpty(seed) })
+}
+
+fn config(args: DevArgs, folder: &Path, seed: &Path) -> Config {
+    let mut mint = MintConfig::default();
+    mint.info.name = Some("Hazel dev mint".to_owned());
+    mint.info.description = Some("For trying things out. Its money is not real.".to_owned());
+    for unit in &mut mint.units {
+        unit.input_fee_ppk = args.input_fee_ppk;
+    }
+    let mut lightning = Fake::in_file(args.fake_ledger.unwrap_or_else(|| folder.join("lightning.sqlite")));
+    args.fake.bend(&mut lightning.behaviour);
+    Config {
+        mint,
+        http: Http::at(args.listen),
+        database: Database { path: args.database.map_or_else(|| folder.join("mint.sqlite"), |url| url.path), key: None },
+        seed: SecretSource::File(seed.to_owned()),
+        lightning,
+        log: Log { format: args.log_format, level: args.log_level },
+    }
+}
+
+/// The user's data folder as the platform has it, or one in the working folder when there is none.
+fn default_folder() -> PathBuf {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    // A relative XDG_DATA_HOME is invalid by its specification and ignored.
+    let data = set("XDG_DATA_HOME").filter(|path| path.is_absolute()).or_else(|| {
+        let home = set("HOME")?;
+        Some(home.join(if cfg!(target_os = "macos") { "Library/Application Support" } else { ".local/share" }))
+    });
+    data.map_or_else(|| PathBuf::from("hazel-dev"), |data| data.join("hazel").join("dev"))
+}
+
+fn banner(folder: &Path, config: &Config, seed: &Path) -> String {
+    format!(
+        "\
+  ------------------------------------------------------------------
+   hazeld dev: THIS IS NOT REAL MONEY.
+   Its Lightning node is a fake that pays every invoice by itself.
+   Only programs on this machine can reach it.
+  ------------------------------------------------------------------
+   data folder  {}
+   database     {}
+   seed         {}
+   lightning    {}
+",
+        folder.display(),
+        config.database.path.display(),
+        seed.display(),
+        config.lightning.ledger.display()
+    )
+}

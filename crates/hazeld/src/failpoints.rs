@@ -1,0 +1,39 @@
+//! Named points where a test can stop the process. Compiled in only with the feature `failpoints`.
+//!
+//! - `FAILPOINTS` takes what the `fail` crate takes: `hazel::fail::swap-after-sign=panic`.
+//! - `HAZEL_STOP_AT` names points, with commas between, at which the process says so on standard error and stands still, so that
+//!   whoever started it can kill it right there.
+
+use std::time::Duration;
+
+use fail::FailScenario;
+
+/// The line on standard error, followed by the name of the point. Tests wait for it.
+const REACHED: &str = "stopped at failpoint ";
+
+/// Longer than any test.
+const STAND_STILL: Duration = Duration::from_secs(3_600);
+
+/// Keeps the points armed until it is dropped.
+pub(crate) struct Armed {
+    _scenario: FailScenario<'static>,
+}
+
+/// Arms the points that the environment names.
+pub(crate) fn arm() -> Result<Armed, String> {
+    let scenario = FailScenario::setup();
+    let names = std::env::var("HAZEL_STOP_AT").unwrap_or_default();
+    for name in names.split(',').filter(|name| !name.is_empty()) {
+        let owned = name.to_owned();
+        fail::cfg_callback(name, move || stand_still(&owned))?;
+    }
+    tracing::warn!("this build has failpoints: it is for tests");
+    Ok(Armed { _scenario: scenario })
+}
+
+fn stand_still(name: &str) {
+    use std::io::Write;
+    // Nobody reads it when the test is gone, and then nothing matters.
+    let _ = writeln!(std::io::stderr(), "{REACHED}{name}");
+    std::thread::sleep(STAND_STILL);
+}

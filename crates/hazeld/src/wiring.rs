@@ -1,0 +1,229 @@
+//! From a plan to a running mint, and back down in order.
+//!
+//! Up: the store (its lock first: whoever has it is alone), the seed, the Lightning node, the engine, the listener, and only then
+//! recovery, which never delays the listener. Down: the listener, the engine's running operations, the store.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hazel_http::server;
+use hazel_lightning::fake::{FakeConfig, FakeNode, SystemWorld};
+use hazel_mint::ports::{ApplyError, Environment, ReadError, Store};
+use hazel_mint::signer::LocalSigner;
+use hazel_mint::{Mint, OpenError, Ports};
+use hazel_sqlite::{DatabaseKey, MintStore, OpenOptions};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use crate::config::{Config, Database, Fake, SecretSource};
+use crate::environment::SystemEnvironment;
+use crate::failure::Failure;
+use crate::logging;
+use crate::seed::{self, Seed, SeedError};
+use crate::shutdown::Signals;
+
+/// How long running operations may take to end once the process is told to stop. Melts in flight are left to recovery.
+const DRAIN: Duration = Duration::from_secs(20);
+
+/// How long tasks that hold on to the runtime may delay the end of the process.
+const RUNTIME_END: Duration = Duration::from_secs(1);
+
+/// What is to run.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// Everything that can be set.
+    pub(crate) config: Config,
+    /// Where the seed comes from.
+    pub(crate) seed: SeedPolicy,
+    /// Said on standard error before anything else.
+    pub(crate) banner: Option<String>,
+}
+
+/// Where the seed comes from.
+#[derive(Debug)]
+pub(crate) enum SeedPolicy {
+    /// It must be there.
+    Given(SecretSource),
+    /// It is made in this file, but only while the database is empty.
+    MakeWhenEmpty(PathBuf),
+}
+
+/// Runs the plan until a signal or a failure ends it.
+pub(crate) fn run(plan: Plan) -> Result<(), Failure> {
+    logging::start(plan.config.log);
+    #[cfg(feature = "failpoints")]
+    let _armed = crate::failpoints::arm().map_err(Failure::Usage)?;
+    if let Some(banner) = &plan.banner {
+        // The log has what matters, should standard error be closed.
+        let _ = std::io::stderr().write_all(banner.as_bytes());
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Internal(format!("cannot start the runtime: {error}")))?;
+    let ended = runtime.block_on(live(plan));
+    runtime.shutdown_timeout(RUNTIME_END);
+    ended
+}
+
+async fn live(plan: Plan) -> Result<(), Failure> {
+    let internal = |what: &'static str| move |error: std::io::Error| Failure::Internal(format!("{what}: {error}"));
+    let signals = Signals::listen().map_err(internal("cannot listen for signals"))?;
+    let environment = SystemEnvironment::new(tokio::runtime::Handle::current())
+        .map_err(internal("cannot start the compute threads"))?;
+    let store = Arc::new(open_store(&plan.config.database)?);
+    let mint = open_mint(&plan, Arc::clone(&store), Arc::new(environment)).await?;
+    let ended = serve(&plan.config, &mint, &store, signals).await;
+    store.close();
+    ended
+}
+
+fn open_store(database: &Database) -> Result<MintStore, Failure> {
+    let key = match &database.key {
+        None => None,
+        Some(source) => Some(database_key(source)?),
+    };
+    let options = OpenOptions { key, ..OpenOptions::default() };
+    MintStore::open(&database.path, &options).map_err(|error| match error {
+        hazel_sqlite::OpenError::InUse { .. } => {
+            Failure::Locked(format!("{error}: one process at a time can run a mint on it"))
+        }
+        error => Failure::Mismatch(error.to_string()),
+    })
+}
+
+fn database_key(source: &SecretSource) -> Result<DatabaseKey, Failure> {
+    let key = match source {
+        SecretSource::File(path) => DatabaseKey::from_file(path),
+        SecretSource::Variable(name) => match std::env::var(name) {
+            Ok(text) => DatabaseKey::from_text(text),
+            Err(_) => return Err(Failure::Usage(format!("the environment variable {name} is not set"))),
+        },
+    };
+    key.map_err(|error| Failure::Usage(error.to_string()))
+}
+
+/// The seed, made now if that is allowed and the ledger has no history.
+async fn obtain_seed(policy: &SeedPolicy, store: &MintStore, database: &Path) -> Result<Seed, Failure> {
+    let path = match policy {
+        SeedPolicy::Given(source) => return Ok(seed::read(source)?),
+        SeedPolicy::MakeWhenEmpty(path) => path,
+    };
+    match seed::read(&SecretSource::File(path.clone())) {
+        Err(SeedError::Missing(_)) => {}
+        other => return Ok(other?),
+    }
+    let keysets = store.keysets().await.map_err(|error| Failure::Mismatch(error.to_string()))?;
+    if !keysets.is_empty() {
+        let missing = SeedError::MissingBesideLedger { database: database.to_owned(), seed: path.clone() };
+        return Err(missing.into());
+    }
+    seed::create(path)?;
+    tracing::info!(file = %path.display(), "made a new seed for an empty database: keep a copy of it");
+    Ok(seed::read(&SecretSource::File(path.clone()))?)
+}
+
+async fn open_mint(
+    plan: &Plan,
+    store: Arc<MintStore>,
+    environment: Arc<dyn Environment>,
+) -> Result<Arc<Mint>, Failure> {
+    let seed = obtain_seed(&plan.seed, &store, &plan.config.database.path).await?;
+    let payments = Arc::new(open_node(&plan.config.lightning)?);
+    let mut entropy = [0; 32];
+    environment.fill_random(&mut entropy);
+    let signer = LocalSigner::new(seed, &entropy, Arc::clone(&environment))
+        .map_err(|error| Failure::Mismatch(error.to_string()))?;
+    let ports = Ports { store, signer: Arc::new(signer), payments, environment };
+    let mint = Mint::open(plan.config.mint.clone(), ports).await.map_err(open_failure)?;
+    warn_of_other_fees(&plan.config, &mint);
+    Ok(mint)
+}
+
+fn open_node(fake: &Fake) -> Result<FakeNode, Failure> {
+    let config = FakeConfig { behaviour: fake.behaviour.clone(), ..FakeConfig::default() };
+    FakeNode::open(&fake.ledger, config, Arc::new(SystemWorld))
+        .map_err(|error| Failure::Internal(format!("the fake Lightning node at {}: {error}", fake.ledger.display())))
+}
+
+fn open_failure(error: OpenError) -> Failure {
+    let text = error.to_string();
+    match error {
+        OpenError::Config(_) => Failure::Usage(text),
+        OpenError::OtherSeed
+        | OpenError::OtherKeys(_)
+        | OpenError::Apply(ApplyError::Corrupt(_))
+        | OpenError::Read(ReadError::Corrupt(_)) => Failure::Mismatch(text),
+        _ => Failure::Internal(text),
+    }
+}
+
+/// A keyset never changes; a new fee takes a new keyset, which start-up does not make by itself.
+fn warn_of_other_fees(config: &Config, mint: &Mint) {
+    for keyset in mint.keysets().keysets.iter().filter(|keyset| keyset.active) {
+        let wanted = config.mint.units.iter().find(|unit| unit.unit == keyset.unit);
+        if let Some(wanted) = wanted.filter(|unit| unit.input_fee_ppk != keyset.input_fee_ppk) {
+            tracing::warn!(
+                unit = %keyset.unit,
+                keyset = %keyset.id,
+                has = keyset.input_fee_ppk,
+                configured = wanted.input_fee_ppk,
+                "the active keyset keeps its fee until it is rotated"
+            );
+        }
+    }
+}
+
+/// Why the mint ends.
+enum End {
+    Signal(i32),
+    Store(String),
+}
+
+async fn serve(config: &Config, mint: &Arc<Mint>, store: &MintStore, mut signals: Signals) -> Result<(), Failure> {
+    let listener = listen(config).await?;
+    let connections = server::ListenConfig { drain: DRAIN, ..config.http.connections.clone() };
+    let router = server::router(Arc::clone(mint), config.http.server.clone());
+    mint.start();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let api = tokio::spawn(server::serve(listener, router, connections, async {
+        // Both a message and a dropped sender mean stop.
+        let _ = stopped.await;
+    }));
+    let end = tokio::select! {
+        number = signals.next() => End::Signal(number),
+        reason = store.closed() => End::Store(reason),
+    };
+    signals.exit_at_next();
+    if let End::Signal(number) = end {
+        tracing::info!(signal = number, "told to stop: finishing what is under way");
+    }
+    drop(stop);
+    let (drained, answered) = tokio::join!(mint.drain(DRAIN), api);
+    match end {
+        End::Store(reason) => Err(Failure::StoreStopped(reason)),
+        End::Signal(_) => {
+            if drained && answered.is_ok_and(|all| all) {
+                tracing::info!("stopped");
+            } else {
+                tracing::warn!("stopped with operations under way: the next start resolves them");
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Binds the address and says where that is: the one line on standard output, for people and for programs.
+async fn listen(config: &Config) -> Result<TcpListener, Failure> {
+    let address = config.http.listen;
+    let failed = |reason| Failure::Listen { address, reason };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    let mut out = std::io::stdout().lock();
+    // Whoever closed standard output does not want to know.
+    let _ = writeln!(out, "listening on http://{bound}").and_then(|()| out.flush());
+    tracing::info!(address = %bound, "listening");
+    Ok(listener)
+}

@@ -1,0 +1,80 @@
+//! Requests to the mint and their answers, with nothing hidden.
+
+use std::sync::Once;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// A mint's API.
+#[derive(Clone)]
+pub(crate) struct Api {
+    http: reqwest::Client,
+    url: String,
+}
+
+/// An answer: its HTTP status and its JSON.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: Value,
+}
+
+impl Answer {
+    /// The body of a success.
+    pub(crate) fn ok<T: DeserializeOwned>(self) -> T {
+        assert_eq!(self.status, 200, "refused: {}", self.body);
+        serde_json::from_value(self.body).expect("the body is what the NUT says")
+    }
+
+    /// The NUT code of a refusal; `None` for a success.
+    pub(crate) fn code(&self) -> Option<u64> {
+        if self.status == 200 {
+            return None;
+        }
+        assert!(self.body["detail"].is_string(), "a refusal says why: {self:?}");
+        Some(self.body["code"].as_u64().unwrap_or_else(|| panic!("a refusal has a code: {self:?}")))
+    }
+
+    pub(crate) fn is_ok(&self) -> bool {
+        self.status == 200
+    }
+}
+
+impl Api {
+    pub(crate) fn new(url: &str) -> Self {
+        static PROVIDER: Once = Once::new();
+        PROVIDER.call_once(|| {
+            // Some other test may have been quicker.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+        });
+        let http = reqwest::Client::builder()
+            .timeout(Duration::from_secs(120))
+            .no_proxy()
+            .tls_certs_only([])
+            .build()
+            .expect("a client");
+        Self { http, url: url.to_owned() }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        read(self.http.get(format!("{}{path}", self.url)).send().await).await.expect("the mint answers")
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &impl Serialize) -> Answer {
+        self.try_post(path, body).await.expect("the mint answers")
+    }
+
+    /// `None` when the connection broke before there was an answer.
+    pub(crate) async fn try_post(&self, path: &str, body: &impl Serialize) -> Option<Answer> {
+        read(self.http.post(format!("{}{path}", self.url)).json(body).send().await).await
+    }
+}
+
+async fn read(response: Result<reqwest::Response, reqwest::Error>) -> Option<Answer> {
+    let response = response.ok()?;
+    let status = response.status().as_u16();
+    let body = response.json().await.ok()?;
+    Some(Answer { status, body })
+}

@@ -1,0 +1,13 @@
+//! What the tests of the daemon share: the real process, a wallet that checks everything, and an auditor of its files.
+#![allow(dead_code, reason = "each test binary uses its own part")]
+#![allow(clippy::missing_panics_doc, clippy::must_use_candidate, reason = "tests panic on purpose")]
+
+mod api;
+mod audit;
+mod process;
+mod wallet;
+
+pub(crate) use api::{Answer, Api};
+pub(crate) use audit::{Books, audit, payments_by_hash};
+pub(crate) use process::{Hazeld, Launch, copy_folder, wait_until};
+pub(crate) use wallet::{Draft, Wallet, invoice, sum};

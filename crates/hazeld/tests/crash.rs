@@ -1,0 +1,2 @@
+//! Kills the real process at every named point.
+#![cfg(feature = "failpoints")]
