@@ -50,12 +50,16 @@ pub fn from_json<T: DeserializeOwned>(json: &[u8]) -> Result<T, JsonError> {
     serde_json::from_slice(json).map_err(JsonError::from)
 }
 
-/// Replaces everything from the first double quote to the last one, and keeps what is around it.
+/// Replaces everything from the first double quote to the last one, or else a number that stands in backquotes, and keeps
+/// what is around it. Other words in backquotes are names of fields of our own.
 fn without_quotes(message: &str) -> String {
-    match (message.find('"'), message.rfind('"')) {
-        (Some(start), Some(end)) if start < end => {
-            format!("{}(not shown){}", &message[..start], &message[end + 1..])
-        }
-        _ => message.to_owned(),
+    let text = message.find('"').zip(message.rfind('"'));
+    let number = ["integer `", "floating point `"].iter().find_map(|kind| {
+        let start = message.find(kind)? + kind.len() - 1;
+        Some((start, start + 1 + message[start + 1..].find('`')?))
+    });
+    match text.filter(|(start, end)| start < end).or(number) {
+        Some((start, end)) => format!("{}(not shown){}", &message[..start], &message[end + 1..]),
+        None => message.to_owned(),
     }
 }

@@ -258,6 +258,10 @@ fn errors_and_debug_never_show_secrets() {
             assert!(!text.contains("sesame") && !text.contains("open"), "{text}");
         }
     }
+    for number in [json!(424_242), json!(-424_242), json!(4242.42)] {
+        let text = refuse::<Proof>(&with(proof(), "secret", number)).to_string();
+        assert!(text.contains("(not shown), expected") && !text.contains("42"), "{text}");
+    }
     let shown: SwapRequest = read(&json!({"inputs": [with(proof(), "witness", json!("preimage"))], "outputs": []}));
     let debug = format!("{shown:?}");
     assert!(!debug.contains("top secret") && !debug.contains("preimage"), "{debug}");
