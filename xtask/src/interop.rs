@@ -30,20 +30,27 @@ const FEE_RESERVE: &[&str] = &["--fake-reserve-min-msat", "10000", "--fake-fee-u
 /// Longer than any script: an invoice of the payee is paid by somebody or not at all.
 const NEVER: &[&str] = &["--fake-settle-after-ms", "86400000"];
 
-/// Builds the mint as released, and runs every script in `interop/` against it.
+/// Runs every script in `interop/` against the mint as released.
 ///
 /// # Errors
 /// When something the scripts need is missing or does not build.
 pub(crate) fn run(places: &Places) -> Result<Tally> {
+    run_against(places, &release::build_release(places)?)
+}
+
+/// Runs every script in `interop/` against the mint `program`.
+///
+/// # Errors
+/// When something the scripts need is missing.
+pub(crate) fn run_against(places: &Places, program: &Path) -> Result<Tally> {
     prerequisites::ensure_node()?;
     let script = places.root.join("interop/cashu-ts");
     process::run(Command::new("npm").args(["ci", "--loglevel=error"]).current_dir(&script))?;
-    let program = release::build_release(places)?;
     let scratch = Scratch::new(&places.target)?;
-    let payee = Mint::start(&program, &scratch.0, "payee", NEVER)?;
+    let payee = Mint::start(program, &scratch.0, "payee", NEVER)?;
     let mut tally = Tally::default();
     for (name, arguments) in MINTS {
-        let mint = Mint::start(&program, &scratch.0, name, &[arguments, FEE_RESERVE].concat())?;
+        let mint = Mint::start(program, &scratch.0, name, &[arguments, FEE_RESERVE].concat())?;
         let flows = run_script(&script, &[&mint.url(), &payee.url()])?;
         if flows.failed > 0 {
             println!("-- log of {name}\n{}", mint.log());

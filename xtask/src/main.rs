@@ -35,7 +35,11 @@ enum Command {
     /// Check the house rules.
     Tidy,
     /// Drive third-party wallets from npm against a mint of ours.
-    Interop,
+    Interop {
+        /// Against a development build, which is sooner ready.
+        #[arg(long)]
+        dev: bool,
+    },
 }
 
 /// Where things are.
@@ -60,7 +64,10 @@ fn main() -> Result<ExitCode> {
     let succeeded = match Arguments::parse().command {
         Command::Test { only } => report(suites::run(&places, &only)?),
         Command::Tidy => tidy::run(&places.root)? == 0,
-        Command::Interop => report(interop::run(&places)?),
+        Command::Interop { dev } => {
+            let mint = if dev { release::build_dev(&places)? } else { release::build_release(&places)? };
+            report(interop::run_against(&places, &mint)?)
+        }
     };
     Ok(if succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -38,6 +38,15 @@ pub(crate) fn build_release(places: &Places) -> Result<PathBuf> {
     Ok(places.target.join("release/hazeld"))
 }
 
+/// Builds the mint for development, which takes less time, and says where it is.
+///
+/// # Errors
+/// When it does not build.
+pub(crate) fn build_dev(places: &Places) -> Result<PathBuf> {
+    build(places, &places.target, &[])?;
+    Ok(places.target.join("debug/hazeld"))
+}
+
 fn build(places: &Places, target: &Path, arguments: &[&str]) -> Result<()> {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--locked", "-p", "hazeld", "--target-dir"]).arg(target).args(arguments);
