@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bitcoin::Network;
 use bitcoin::hashes::{Hash, sha256};
+use hazel_protocol::MAX_REQUEST_BYTES;
 use lightning_invoice::{
     Bolt11Invoice, Currency, Description, ExpiryTime, InvoiceBuilder, PaymentSecret, RawBolt11Invoice,
     SignedRawBolt11Invoice, TaggedField,
@@ -40,6 +41,9 @@ pub(super) struct Parsed {
 /// Asked for are a valid checksum and signature, exactly one payment hash, and an amount in whole msat. A payment secret is not: the
 /// fake routes nothing, and invoices from before it was mandatory are still about.
 pub(super) fn parse(request: &str) -> Result<Parsed, FakeError> {
+    if request.len() > MAX_REQUEST_BYTES {
+        return Err(refuse("it is too long"));
+    }
     let signed: SignedRawBolt11Invoice = request.parse().map_err(|_| refuse("it cannot be decoded"))?;
     if !signed.check_signature() {
         return Err(refuse("its signature is wrong"));

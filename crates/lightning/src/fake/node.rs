@@ -128,6 +128,7 @@ impl FakeNode {
     }
 
     async fn begin(&self, payment: Payment) -> Result<Begun, FakeError> {
+        tracing::debug!(operation = %payment.id, msat = payment.amount_msat, "the fake node is asked to pay");
         let caller = self.caller.clone();
         let parsed = invoice::parse(&payment.request);
         self.worker.run(move |books| books.write(|write| outgoing::begin(write, &caller, &payment, parsed))).await

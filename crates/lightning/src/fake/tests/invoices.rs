@@ -79,7 +79,7 @@ fn reads_invoices_of_any_age_and_network() {
 fn refuses_what_is_no_invoice() {
     let good = InvoiceSpec::foreign([1; 32], Some(5), "", 1).build().unwrap();
     let flipped = good.replace("lnbcrt", "lnbc");
-    let huge = "9".repeat(30);
+    let huge = "9".repeat(100_000);
     for bad in ["", "lnbc", "hello", &good[1..], &good[..good.len() - 1], &flipped, UNKNOWN_FEATURE, IMPRECISE, &huge] {
         let refused = parse(bad);
         assert!(matches!(&refused, Err(FakeError::Refused(why)) if why.starts_with("not a valid BOLT11")), "{bad}");
