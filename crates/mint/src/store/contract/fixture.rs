@@ -67,10 +67,6 @@ into_change!(
     Prune,
 );
 
-pub(super) fn amount(n: u64) -> Amount {
-    Amount::from_u64(n)
-}
-
 /// The Y of proof `n`.
 pub(super) fn y(n: u32) -> PointBytes {
     point('y', n)

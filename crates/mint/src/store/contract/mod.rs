@@ -34,7 +34,8 @@ mod fixture;
 mod snapshot;
 
 pub use audit::audit;
-pub use bench::Bench;
+pub use bench::{Answer, Bench};
+pub use fixture::IntoChange;
 pub use snapshot::{Known, Snapshot};
 
 /// Makes the stores under test.

@@ -22,9 +22,34 @@ macro_rules! cases {
     };
 }
 
+mod dispatch;
+mod issue;
+mod keysets;
+mod melt;
+mod melt_quotes;
+mod mint_quotes;
+mod reads;
+mod resolve;
+mod settle_melt;
 mod swap;
+mod swap_end;
+mod upkeep;
 
 /// Every case, in the order of the port.
 pub(super) fn all() -> impl Iterator<Item = &'static Case> {
-    [swap::CASES].into_iter().flatten()
+    let modules = [
+        keysets::CASES,
+        mint_quotes::CASES,
+        issue::CASES,
+        swap::CASES,
+        swap_end::CASES,
+        resolve::CASES,
+        melt_quotes::CASES,
+        melt::CASES,
+        dispatch::CASES,
+        settle_melt::CASES,
+        upkeep::CASES,
+        reads::CASES,
+    ];
+    modules.into_iter().flatten()
 }
