@@ -61,8 +61,8 @@ impl Default for ClientConfig {
     fn default() -> Self {
         Self {
             connect_timeout: Duration::from_secs(10),
-            request_timeout: Duration::from_secs(60),
-            melt_timeout: Duration::from_secs(600),
+            request_timeout: Duration::from_mins(1),
+            melt_timeout: Duration::from_mins(10),
             max_answer_bytes: 8 * 1024 * 1024,
             allow_http: false,
             user_agent: concat!("hazel/", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -159,13 +159,13 @@ impl HttpConnector {
     }
 }
 
-/// Whether what is sent to `url` stays on this machine or is encrypted below HTTP.
+/// Whether what is sent to `url` stays on this machine or is encrypted below HTTP. The parser has put the host in lower case.
 fn is_private(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     match bare.parse::<std::net::IpAddr>() {
         Ok(address) => address.is_loopback(),
-        Err(_) => host == "localhost" || host.ends_with(".localhost") || host.ends_with(".onion"),
+        Err(_) => ["localhost", "onion"].contains(&host.rsplit('.').next().unwrap_or_default()),
     }
 }
 

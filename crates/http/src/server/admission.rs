@@ -74,7 +74,7 @@ impl Room {
         if size <= self.size {
             return Ok(());
         }
-        let more = (size - self.size).next_multiple_of(BLOCK_BYTES);
+        let more = (size - self.size).checked_next_multiple_of(BLOCK_BYTES).ok_or(Full)?;
         let count = u32::try_from(more).map_err(|_| Full)?;
         let permit = Arc::clone(&self.budget).try_acquire_many_owned(count).map_err(|_| Full)?;
         match &mut self.held {

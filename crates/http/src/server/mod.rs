@@ -46,7 +46,7 @@ use observe::{REQUEST_ID, RequestIds, catch_panics, observe};
 pub use listen::{ListenConfig, serve};
 
 /// How long browsers may remember that they are allowed in. They cap it to a few hours themselves.
-const PREFLIGHT_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+const PREFLIGHT_AGE: Duration = Duration::from_hours(24);
 
 /// What the API lets strangers claim. The defaults suit a mint on a small machine.
 #[derive(Debug, Clone)]
@@ -121,11 +121,11 @@ impl FromRef<App> for Arc<Gate> {
 /// The engine's operations run in tasks of its own: a client that hangs up stops nothing that has begun.
 pub fn router(mint: Arc<Mint>, config: ServerConfig) -> Router {
     let app = App { mint, gate: Gate::new(config) };
-    dress(routes::routes(), Arc::clone(&app.gate)).with_state(app)
+    dress(routes::routes(), &app.gate).with_state(app)
 }
 
 /// Puts around `routes` what every answer has: the form of refusals, CORS, an id, a log line.
-fn dress<S: Clone + Send + Sync + 'static>(routes: Router<S>, gate: Arc<Gate>) -> Router<S> {
+fn dress<S: Clone + Send + Sync + 'static>(routes: Router<S>, gate: &Gate) -> Router<S> {
     let max_body_bytes = gate.config.max_body_bytes;
     let refuse = move |status, detail: &'static str| {
         move |request: Request| async move {

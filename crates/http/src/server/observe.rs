@@ -84,13 +84,10 @@ fn name(method: &Method) -> &'static str {
 
 /// Turns a panic of a handler into an answer. What it said stays out of the answer and of this log line: it may quote anything.
 pub(super) async fn catch_panics(request: Request, next: Next) -> Response {
-    match AssertUnwindSafe(next.run(request)).catch_unwind().await {
-        Ok(response) => response,
-        Err(_) => {
-            tracing::error!("a handler panicked");
-            Refusal::bug().into_response()
-        }
-    }
+    AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|_| {
+        tracing::error!("a handler panicked");
+        Refusal::bug().into_response()
+    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! The server on a real socket: `wire` with routes made for the test, `api` with a real engine in the `world` of a test.
 
 mod api;
+#[cfg(feature = "client")]
+mod both_ends;
+mod log;
 mod wire;
 mod world;
 

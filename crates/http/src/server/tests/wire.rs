@@ -51,7 +51,7 @@ fn toy(config: ServerConfig) -> Router {
         .route("/get", on_get(async || answer(&1)))
         .route("/panic", on_get(async || -> Response { panic!("secret") }))
         .route("/big", on_get(async || Bytes::from(vec![b'x'; 64 * 1024 * 1024])));
-    dress(routes, Arc::clone(&gate)).with_state(gate)
+    dress(routes, &gate).with_state(gate)
 }
 
 async fn server() -> SocketAddr {
