@@ -10,6 +10,9 @@ use crate::ports::{ApplyError, Change, Conflict, OperationId, ReleaseSwap};
 /// How often a release is tried before the sweeper is left to do it.
 const RELEASE_ATTEMPTS: u32 = 10;
 
+/// The longest pause between two of these attempts.
+const RELEASE_PAUSE_MAX: Duration = Duration::from_millis(200);
+
 /// A swap that failed after its setup: what it reserved has to go.
 #[derive(Debug)]
 #[must_use = "a failed swap leaves its inputs PENDING until it is compensated"]
@@ -40,7 +43,7 @@ impl Failed {
                 Err(error) => tracing::warn!(operation = %self.operation, %error, "a failed swap is not released yet"),
             }
             mint.ports.environment.sleep(pause).await;
-            pause *= 2;
+            pause = (pause * 2).min(RELEASE_PAUSE_MAX);
         }
         tracing::error!(operation = %self.operation, "a failed swap is left to the sweeper");
         self.error
