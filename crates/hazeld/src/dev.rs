@@ -43,7 +43,10 @@ fn config(args: DevArgs, folder: &Path, seed: &Path) -> Config {
     Config {
         mint,
         http: Http::at(args.listen),
-        database: Database { path: args.database.map_or_else(|| folder.join("mint.sqlite"), |url| url.path), key: None },
+        database: Database {
+            path: args.database.map_or_else(|| folder.join("mint.sqlite"), |url| url.path),
+            key: None,
+        },
         seed: SecretSource::File(seed.to_owned()),
         lightning,
         log: Log { format: args.log_format, level: args.log_level },

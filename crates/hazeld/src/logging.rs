@@ -31,7 +31,8 @@ fn filter(level: Level) -> EnvFilter {
 
 fn log_panic(panic: &PanicHookInfo<'_>) {
     let payload = panic.payload();
-    let message = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    let message =
+        payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
     let location = panic.location().map(ToString::to_string);
     let thread = std::thread::current();
     tracing::error!(

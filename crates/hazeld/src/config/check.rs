@@ -124,9 +124,7 @@ fn limits(section: &LimitsSection) -> Result<Limits, String> {
         melt_min: amount(section.melt_min, default.melt_min),
         melt_max: amount(section.melt_max, default.melt_max),
     };
-    for (name, min, max) in
-        [("mint", limits.mint_min, limits.mint_max), ("melt", limits.melt_min, limits.melt_max)]
-    {
+    for (name, min, max) in [("mint", limits.mint_min, limits.mint_max), ("melt", limits.melt_min, limits.melt_max)] {
         if min.is_zero() || min > max {
             return Err(format!("limits.{name}_min must be at least 1 and at most limits.{name}_max"));
         }
@@ -208,7 +206,9 @@ fn source(
 }
 
 fn lightning(section: LightningSection, folder: &Path) -> Result<Fake, String> {
-    section.backend.ok_or("lightning.backend is missing; the only backend so far is \"fake\", which moves no real money")?;
+    section
+        .backend
+        .ok_or("lightning.backend is missing; the only backend so far is \"fake\", which moves no real money")?;
     if !section.i_know_this_is_not_real_money {
         return Err("the fake Lightning backend hands out ecash for nothing: \
                     set lightning.i_know_this_is_not_real_money = true to run it"

@@ -154,13 +154,16 @@ fn the_environment_replaces_values() {
 
 #[test]
 fn a_value_that_only_the_environment_gives_is_enough() {
-    let config = read_with("", &[
-        ("HAZELD_DATABASE__URL", "sqlite:/m.db"),
-        ("HAZELD_SEED__ENV", "HAZELD_WORDS"),
-        ("HAZELD_WORDS", "not read here"),
-        ("HAZELD_LIGHTNING__BACKEND", "fake"),
-        ("HAZELD_LIGHTNING__I_KNOW_THIS_IS_NOT_REAL_MONEY", "true"),
-    ])
+    let config = read_with(
+        "",
+        &[
+            ("HAZELD_DATABASE__URL", "sqlite:/m.db"),
+            ("HAZELD_SEED__ENV", "HAZELD_WORDS"),
+            ("HAZELD_WORDS", "not read here"),
+            ("HAZELD_LIGHTNING__BACKEND", "fake"),
+            ("HAZELD_LIGHTNING__I_KNOW_THIS_IS_NOT_REAL_MONEY", "true"),
+        ],
+    )
     .expect("whole");
     assert_eq!(config.database.path, Path::new("/m.db"));
     assert_eq!(config.seed, SecretSource::Variable("HAZELD_WORDS".to_owned()));

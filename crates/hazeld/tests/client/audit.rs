@@ -60,10 +60,8 @@ pub(crate) fn audit(database: &Path) -> Books {
         unfinished: sum("SELECT count(*) FROM operations"),
         pending: sum("SELECT count(*) FROM proofs WHERE state = 'pending'"),
         // Blanks that the change of a paid melt did not need stay.
-        reserved_outputs: sum(
-            "SELECT count(*) FROM blind_signatures WHERE c IS NULL AND operation_id NOT IN
-             (SELECT operation_id FROM melt_quotes WHERE status = 'paid')",
-        ),
+        reserved_outputs: sum("SELECT count(*) FROM blind_signatures WHERE c IS NULL AND operation_id NOT IN
+             (SELECT operation_id FROM melt_quotes WHERE status = 'paid')"),
         credited: sum("SELECT coalesce(sum(amount_paid), 0) FROM mint_quotes"),
         drawn: sum("SELECT coalesce(sum(amount_issued), 0) FROM mint_quotes"),
         paid_out,

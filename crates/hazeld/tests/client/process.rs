@@ -1,5 +1,6 @@
 //! The real process: started, watched, killed, started again.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -15,6 +16,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// A process about to be started.
 pub(crate) struct Launch {
     command: Command,
+    /// How the fake node behaves, by the name of the flag.
+    fake: BTreeMap<String, u64>,
 }
 
 impl Launch {
@@ -28,15 +31,23 @@ impl Launch {
                 command.env_remove(&name);
             }
         }
-        Self { command }
+        Self { command, fake: BTreeMap::new() }
     }
 
     /// `hazeld dev` in a folder, on a free port, with a Lightning node that loses no time and takes no fees.
     pub(crate) fn dev(folder: &Path) -> Self {
-        Self::hazeld(&["dev", "--listen", "127.0.0.1:0", "--fake-settle-after-ms", "0"])
-            .args(&["--fake-pay-after-ms", "0", "--fake-reserve-min-msat", "0", "--fake-reserve-ppm", "0"])
-            .args(&["--data-dir"])
+        Self::hazeld(&["dev", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(folder)
+            .fake("settle-after-ms", 0)
+            .fake("pay-after-ms", 0)
+            .fake("reserve-min-msat", 0)
+            .fake("reserve-ppm", 0)
+    }
+
+    /// Has the fake node behave differently: `--fake-<name>`.
+    pub(crate) fn fake(mut self, name: &str, value: u64) -> Self {
+        self.fake.insert(format!("--fake-{name}"), value);
+        self
     }
 
     pub(crate) fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
@@ -69,6 +80,7 @@ impl Launch {
 
     /// Starts it without waiting for anything.
     pub(crate) fn spawn(mut self) -> Hazeld {
+        self.command.args(self.fake.iter().flat_map(|(name, value)| [name.clone(), value.to_string()]));
         let mut child = self.command.spawn().expect("hazeld starts");
         let out = child.stdout.take().expect("its output is piped");
         let (send, lines) = channel();

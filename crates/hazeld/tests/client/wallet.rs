@@ -7,11 +7,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use hazel_lightning::fake::InvoiceSpec;
 use hazel_protocol::crypto::{blind, unblind, verify_dleq, verify_proof_dleq};
 use hazel_protocol::{
-    Amount, BlindSignature, BlindedMessage, BlindingFactor, CheckStateRequest, CheckStateResponse, Curve,
-    CurrencyUnit, Inputs, KeysResponse, KeysetId, KeysetKeys, MeltQuoteBolt11Request, MeltQuoteBolt11Response,
-    MeltRequest, MintQuoteBolt11Request, MintQuoteBolt11Response, MintQuoteState, MintRequest, MintResponse, Outputs,
-    PointBytes, Proof, ProofDleq, ProofState, QuoteId, RestoreRequest, RestoreResponse, Secret, SwapRequest,
-    SwapResponse, input_fee, nut13,
+    Amount, BlindSignature, BlindedMessage, BlindingFactor, CheckStateRequest, CheckStateResponse, CurrencyUnit, Curve,
+    Inputs, KeysResponse, KeysetId, KeysetKeys, MeltQuoteBolt11Request, MeltQuoteBolt11Response, MeltRequest,
+    MintQuoteBolt11Request, MintQuoteBolt11Response, MintQuoteState, MintRequest, MintResponse, Outputs, PointBytes,
+    Proof, ProofDleq, ProofState, QuoteId, RestoreRequest, RestoreResponse, Secret, SwapRequest, SwapResponse,
+    input_fee, nut13,
 };
 
 use super::api::{Answer, Api};
@@ -196,8 +196,7 @@ impl Wallet {
     }
 
     pub(crate) async fn melt_quote(&self, request: &str) -> MeltQuoteBolt11Response {
-        let request =
-            MeltQuoteBolt11Request { request: request.to_owned(), unit: CurrencyUnit::Sat, options: None };
+        let request = MeltQuoteBolt11Request { request: request.to_owned(), unit: CurrencyUnit::Sat, options: None };
         self.api.post("/v1/melt/quote/bolt11", &request).await.ok()
     }
 
@@ -242,10 +241,7 @@ fn issue_request(quote: &QuoteId, draft: &Draft) -> MintRequest {
 }
 
 fn swap_request(inputs: &[Proof], draft: &Draft) -> SwapRequest {
-    SwapRequest {
-        inputs: Inputs::try_from(inputs.to_vec()).expect("within the limits"),
-        outputs: draft.outputs(),
-    }
+    SwapRequest { inputs: Inputs::try_from(inputs.to_vec()).expect("within the limits"), outputs: draft.outputs() }
 }
 
 /// The value of these proofs.
