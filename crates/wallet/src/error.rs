@@ -170,6 +170,9 @@ pub enum Error {
     /// No such operation, or it is not of the kind that was asked for.
     #[error("there is no such operation in this wallet")]
     OperationUnknown,
+    /// The operation belongs to another seed.
+    #[error("an operation in this wallet was begun with another seed; open the wallet with that seed to finish it")]
+    OtherSeed,
     /// The mint refused and nothing of the operation can be applied any more.
     #[error("{}", refusal(.code, .detail))]
     Refused {

@@ -30,9 +30,33 @@
 //! proof of each signature, ids against keys, invoices against amounts.
 
 pub mod error;
+pub mod evidence;
+mod exchange;
+pub mod invoice;
 pub mod keysets;
+mod melt;
+mod mint;
+mod outputs;
 pub mod ports;
+mod receive;
+mod restore;
+mod resume;
+mod saga;
+mod seed;
+pub mod select;
+mod send;
 pub mod state;
 pub mod store;
+pub mod verify;
+mod wallet;
 
 pub use error::{Error, ErrorClass, Violation};
+pub use melt::{MeltOutcome, PaidMelt, PreparedMelt};
+pub use mint::{Minted, PendingMint};
+pub use receive::{PreparedReceive, Received};
+pub use restore::{RestoreProgress, Restored};
+pub use resume::{ResumeOutcome, Resumed};
+pub use seed::Seed;
+pub use send::{PreparedSend, SendOptions, SentToken};
+pub use verify::RequireDleq;
+pub use wallet::{Balance, Policy, Wallet};

@@ -388,6 +388,22 @@ impl From<Refused> for State {
 pub struct MalformedState;
 
 impl State {
+    /// Every output that a request of the unfinished operation may have had signed.
+    pub fn outputs(&self) -> Vec<&PlannedOutput> {
+        fn of(exchange: &Exchange) -> Vec<&PlannedOutput> {
+            exchange.outputs.iter().chain(exchange.superseded.iter().flatten()).collect()
+        }
+        match self {
+            Self::MintRequested(state) => state.outputs.iter().chain(state.superseded.iter().flatten()).collect(),
+            Self::SendRequested(state) => of(&state.exchange),
+            Self::ReceiveRequested(state) => of(&state.exchange),
+            Self::SwapRequested(state) => of(&state.exchange),
+            Self::MeltRequested(state) => state.blanks.iter().collect(),
+            Self::MeltReplaced(state) => state.requested.blanks.iter().chain(of(&state.exchange)).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// Whether something at the mint may still turn up for the finished operation.
     pub const fn is_watched(&self) -> bool {
         matches!(self, Self::MintExpired(_))

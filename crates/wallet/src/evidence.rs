@@ -1,0 +1,102 @@
+//! What to do about a refused or unclear request, decided from evidence alone.
+//!
+//! The mint was asked two things: which of the operation's own outputs it signed (NUT-09), and the states of its inputs
+//! (NUT-07). Everything here is pure, so that each row of the table can be tested.
+//!
+//! | outputs signed | inputs | verdict |
+//! |---|---|---|
+//! | all of one request | all spent | [`Settle`](Verdict::Settle): that request was applied |
+//! | any | one pending | [`Wait`](Verdict::Wait) |
+//! | some or all of the last request | all unspent | [`Rebuild`](Verdict::Rebuild): another device with the same seed used these outputs |
+//! | none | all unspent, only copy refused | [`Release`](Verdict::Release), or `Rebuild` when other outputs will do |
+//! | none | all unspent, a copy may still arrive | `Rebuild`: only spending the inputs makes it harmless |
+//! | anything else | one spent | [`Lost`](Verdict::Lost): somebody else spent it |
+
+use hazel_protocol::{ErrorCode, ProofState};
+
+/// What the mint says about a request that it refused, or whose answer was lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evidence {
+    /// For each request made on the inputs, the last one first: how many outputs it has and how many of them are signed.
+    pub outputs: Vec<Signed>,
+    /// The states of the inputs.
+    pub inputs: Vec<ProofState>,
+    /// The NUT code of the last refusal.
+    pub code: Option<u16>,
+    /// Whether no copy of any request can be applied any more, because the only one was refused.
+    pub finally_refused: bool,
+}
+
+/// Outputs of one request. Counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Signed {
+    /// All of them.
+    pub total: usize,
+    /// Those with a signature.
+    pub signed: usize,
+}
+
+impl Signed {
+    fn all(self) -> bool {
+        self.total > 0 && self.signed == self.total
+    }
+}
+
+/// What follows from the evidence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The request of this index was applied: its signatures are the answer.
+    Settle(usize),
+    /// Nothing can be said yet.
+    Wait,
+    /// Nothing was applied and nothing can be: give the inputs back.
+    Release,
+    /// Make a new request of the same inputs with fresh outputs.
+    Rebuild {
+        /// Whether the former request can never be applied, so that its outputs need no watching.
+        former_is_dead: bool,
+    },
+    /// Inputs were spent by somebody else: they are gone, the others are free.
+    Lost,
+}
+
+/// Decides about a swap.
+pub fn judge(evidence: &Evidence) -> Verdict {
+    let pending = evidence.inputs.contains(&ProofState::Pending);
+    let spent = evidence.inputs.iter().filter(|state| **state == ProofState::Spent).count();
+    if spent == evidence.inputs.len() {
+        let applied = evidence.outputs.iter().position(|request| request.all());
+        return applied.map_or(Verdict::Lost, Verdict::Settle);
+    }
+    if pending {
+        return Verdict::Wait;
+    }
+    if spent > 0 {
+        return Verdict::Lost;
+    }
+    if in_progress(evidence.code) {
+        return Verdict::Wait;
+    }
+    let used_elsewhere = evidence.outputs.first().is_some_and(|request| request.signed > 0);
+    if used_elsewhere || is(evidence.code, ErrorCode::OutputsAlreadySigned) {
+        return Verdict::Rebuild { former_is_dead: true };
+    }
+    if !evidence.finally_refused {
+        return Verdict::Rebuild { former_is_dead: false };
+    }
+    if is(evidence.code, ErrorCode::KeysetInactive) {
+        return Verdict::Rebuild { former_is_dead: true };
+    }
+    Verdict::Release
+}
+
+/// Whether the mint works on this request or on another with the same inputs or outputs.
+pub(crate) fn in_progress(code: Option<u16>) -> bool {
+    [ErrorCode::ProofsPending, ErrorCode::OutputsPending, ErrorCode::QuotePending]
+        .into_iter()
+        .any(|pending| is(code, pending))
+}
+
+pub(crate) fn is(code: Option<u16>, which: ErrorCode) -> bool {
+    code == Some(which.code())
+}
