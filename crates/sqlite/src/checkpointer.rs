@@ -20,8 +20,8 @@ const READER_PATIENCE: Duration = Duration::from_millis(250);
 enum Task {
     /// Copy what can be copied without waiting for anybody.
     Passive,
-    /// Copy everything and make the log empty, then say so.
-    Truncate(SyncSender<()>),
+    /// Copy everything and make the log empty, then say whether it is.
+    Truncate(SyncSender<bool>),
 }
 
 /// Asks the checkpointing thread for work.
@@ -35,13 +35,11 @@ impl Requests {
         let _ = self.0.push(Task::Passive);
     }
 
-    /// Has the log emptied and waits for it. When a reader holds on to the log it stays as it is.
-    pub(crate) fn truncate(&self) {
+    /// Has the log emptied and waits for it. False when a reader holds on to the log, or it could not be copied.
+    pub(crate) fn truncate(&self) -> bool {
         let (done, wait) = sync_channel(1);
-        if self.0.push(Task::Truncate(done)).is_ok() {
-            // An error means that the thread is gone; then there is nothing to wait for.
-            let _ = wait.recv();
-        }
+        // Without an answer the thread is gone, and the log as it was.
+        self.0.push(Task::Truncate(done)).is_ok() && wait.recv().unwrap_or(false)
     }
 }
 
@@ -83,41 +81,35 @@ impl Drop for Checkpointer {
 fn work(queue: &Queue<Task>, connection: &Connection, health: &Health) {
     while let Some(tasks) = queue.take(1) {
         for task in tasks {
-            if health.poisoned().is_none() {
-                let result = match &task {
-                    Task::Passive => checkpoint(connection, "PRAGMA wal_checkpoint(PASSIVE)"),
-                    Task::Truncate(_) => empty(connection),
-                };
-                report(result, health);
-            }
-            if let Task::Truncate(done) = task {
-                // The writer that asked waits for this; if it is gone nobody does.
-                let _ = done.send(());
+            match task {
+                Task::Passive => drop(copy(connection, health, PASSIVE)),
+                Task::Truncate(done) => {
+                    // The writer that asked waits for this; if it is gone nobody does.
+                    let _ = done.send(empty(connection, health));
+                }
             }
         }
     }
 }
 
-/// What a checkpoint did: whether somebody was in the way, pages in the log, pages of them copied.
-type Progress = (bool, i64, i64);
+const PASSIVE: &str = "PRAGMA wal_checkpoint(PASSIVE)";
+const TRUNCATE: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
 
-/// Copies first what needs no lock, so that the locked part is short.
-fn empty(connection: &Connection) -> rusqlite::Result<Progress> {
-    checkpoint(connection, "PRAGMA wal_checkpoint(PASSIVE)")?;
-    connection.busy_timeout(READER_PATIENCE)?;
-    checkpoint(connection, "PRAGMA wal_checkpoint(TRUNCATE)")
+/// Copies first what needs no lock, so that the locked part is short. Says whether the log is empty.
+fn empty(connection: &Connection, health: &Health) -> bool {
+    copy(connection, health, PASSIVE) && copy(connection, health, TRUNCATE)
 }
 
-fn checkpoint(connection: &Connection, sql: &str) -> rusqlite::Result<Progress> {
-    connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-}
-
-/// A failed checkpoint loses nothing, since the log stays; only a failed sync is the end.
-fn report(result: rusqlite::Result<Progress>, health: &Health) {
-    match result {
-        Ok((false, ..)) => {}
-        Ok((true, pages, copied)) => tracing::debug!(pages, copied, "a reader holds on to the write-ahead log"),
+/// Runs a checkpoint and says whether nobody was in its way. One that fails loses nothing, since the log stays; only a failed sync is the
+/// end, and after one nothing is copied any more.
+fn copy(connection: &Connection, health: &Health, sql: &str) -> bool {
+    if health.poisoned().is_some() {
+        return false;
+    }
+    match connection.query_row(sql, [], |row| row.get::<_, bool>(0)) {
+        Ok(is_held_up) => return !is_held_up,
         Err(error) if reach(&error) == Reach::Sync => health.poison("a sync failed while checkpointing"),
         Err(error) => tracing::warn!(%error, "a checkpoint failed; the write-ahead log stays as it is"),
     }
+    false
 }

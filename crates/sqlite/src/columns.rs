@@ -134,7 +134,8 @@ pub(crate) fn run_one(
 
 /// An integer as SQLite stores it: signed, 64 bits.
 pub(crate) fn stored(value: u64, what: &str) -> Result<i64, StoreFault> {
-    i64::try_from(value).map_err(|_| StoreFault::Corrupt(format!("{what} is larger than 2^63 - 1 and cannot be stored")))
+    i64::try_from(value)
+        .map_err(|_| StoreFault::Corrupt(format!("{what} is larger than 2^63 - 1 and cannot be stored")))
 }
 
 #[cfg(test)]

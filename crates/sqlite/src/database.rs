@@ -89,7 +89,9 @@ pub enum OpenError {
     #[error("the file system of the database does not support write-ahead logging")]
     NoWriteAheadLog,
     /// A newer version of the program has upgraded the database.
-    #[error("the database has schema version {found}, but this program knows versions up to {known} only: run a newer version")]
+    #[error(
+        "the database has schema version {found}, but this program knows versions up to {known} only: run a newer version"
+    )]
     TooNew {
         /// The version of the database.
         found: i64,
@@ -263,7 +265,8 @@ fn refuse_hard_links(path: &Path) -> Result<(), OpenError> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt;
-        let found = fs::metadata(path).map_err(|error| OpenError::File { what: "find", path: path.to_owned(), error })?;
+        let found =
+            fs::metadata(path).map_err(|error| OpenError::File { what: "find", path: path.to_owned(), error })?;
         if found.nlink() > 1 {
             return Err(OpenError::HardLinked(path.to_owned()));
         }
@@ -276,9 +279,11 @@ fn refuse_hard_links(path: &Path) -> Result<(), OpenError> {
 /// Compares the kind of an existing file with whether a key was given.
 fn check_kind(path: &Path, has_key: bool) -> Result<(), OpenError> {
     let mut header = Vec::with_capacity(PLAINTEXT_HEADER.len());
-    File::open(path)
-        .and_then(|file| file.take(16).read_to_end(&mut header))
-        .map_err(|error| OpenError::File { what: "read", path: path.to_owned(), error })?;
+    File::open(path).and_then(|file| file.take(16).read_to_end(&mut header)).map_err(|error| OpenError::File {
+        what: "read",
+        path: path.to_owned(),
+        error,
+    })?;
     match (header.is_empty(), header == PLAINTEXT_HEADER, has_key) {
         (true, _, _) | (_, true, false) | (_, false, true) => Ok(()),
         (_, true, true) => Err(OpenError::NotEncrypted),

@@ -44,7 +44,8 @@ impl<L: Ledger> Engine<L> {
         if let Some(connection) = connections.first() {
             verify(connection)?;
         }
-        let no_thread = |error: io::Error| OpenError::File { what: "start a thread for", path: database.path().to_owned(), error };
+        let no_thread =
+            |error: io::Error| OpenError::File { what: "start a thread for", path: database.path().to_owned(), error };
         let checkpointer = Checkpointer::start(database.checkpointer()?, health.clone()).map_err(no_thread)?;
         let readers = Readers::start(connections, options.read_queue).map_err(no_thread)?;
         let (writer, writes) = Writer::start(
@@ -55,7 +56,12 @@ impl<L: Ledger> Engine<L> {
             options.max_wal_pages,
         )?;
         let reads = readers.handle();
-        let threads = Mutex::new(Some(Threads { _writer: writer, _readers: readers, _checkpointer: checkpointer, _database: database }));
+        let threads = Mutex::new(Some(Threads {
+            _writer: writer,
+            _readers: readers,
+            _checkpointer: checkpointer,
+            _database: database,
+        }));
         Ok(Self { writes, reads, health, threads })
     }
 

@@ -62,7 +62,10 @@ impl DatabaseKey {
     }
 
     /// The statement that hands the key to SQLCipher; it must be the first on every connection.
-    #[cfg_attr(not(feature = "sqlcipher"), expect(dead_code, reason = "only an encrypting build hands keys on"))]
+    #[cfg_attr(
+        not(any(test, feature = "sqlcipher")),
+        expect(dead_code, reason = "only an encrypting build hands keys on")
+    )]
     pub(crate) fn pragma(&self) -> Zeroizing<String> {
         let is_raw = self.0.len() == 64 && self.0.bytes().all(|byte| byte.is_ascii_hexdigit());
         // Room for everything up front: growing would leave copies of the key behind.

@@ -76,13 +76,19 @@ mod tests {
     const TWO: Migrations = Migrations {
         application_id: 77,
         owner: "test",
-        steps: &[FIRST, Migration { name: "more", sql: "ALTER TABLE t ADD COLUMN b TEXT; INSERT INTO t VALUES (1, 'x');" }],
+        steps: &[
+            FIRST,
+            Migration { name: "more", sql: "ALTER TABLE t ADD COLUMN b TEXT; INSERT INTO t VALUES (1, 'x');" },
+        ],
     };
     /// Its second step breaks after it has done half of its work.
     const BROKEN: Migrations = Migrations {
         application_id: 77,
         owner: "test",
-        steps: &[FIRST, Migration { name: "half", sql: "ALTER TABLE t ADD COLUMN b TEXT; INSERT INTO missing VALUES (1);" }],
+        steps: &[
+            FIRST,
+            Migration { name: "half", sql: "ALTER TABLE t ADD COLUMN b TEXT; INSERT INTO missing VALUES (1);" },
+        ],
     };
 
     fn empty() -> Connection {
@@ -96,7 +102,8 @@ mod tests {
         for _ in 0..2 {
             TWO.run(&connection).expect("second version");
         }
-        let rows: i64 = connection.query_row("SELECT count(*) FROM t WHERE b = 'x'", [], |row| row.get(0)).expect("rows");
+        let rows: i64 =
+            connection.query_row("SELECT count(*) FROM t WHERE b = 'x'", [], |row| row.get(0)).expect("rows");
         assert_eq!(rows, 1);
     }
 

@@ -110,8 +110,9 @@ impl<L: Ledger> Writer<L> {
         max_wal_pages: u32,
     ) -> Result<(Self, WriteHandle<L>), OpenError> {
         let queue = Arc::new(Queue::new(capacity));
+        // A bound that the counter cannot reach is none.
         let max_wal_pages = i32::try_from(max_wal_pages).unwrap_or(i32::MAX);
-        let log = Log { pages: Arc::new(AtomicI32::new(0)), checkpoints, max_pages: max_wal_pages, next_passive: 0, next_truncate: 0 };
+        let log = Log::new(checkpoints, max_wal_pages);
         let connection = connect(&database, &log.pages)?;
         let path = database.path().to_owned();
         let groups = Groups { database, log, connection: Some(connection), health: health.clone() };
@@ -252,7 +253,9 @@ impl Groups {
     fn attempt<L: Ledger>(&mut self, jobs: &[Job<L>]) -> Result<Vec<Answer<L>>, GroupError> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
-            None => connect(&self.database, &self.log.pages).map_err(|error| GroupError::NotApplied(error.to_string()))?,
+            None => {
+                connect(&self.database, &self.log.pages).map_err(|error| GroupError::NotApplied(error.to_string()))?
+            }
         };
         let result = self.commit_group::<L>(&connection, jobs);
         match &result {
@@ -356,7 +359,10 @@ struct Log {
     /// Pages in the log after the last commit; set by the connection's hook on the writing thread.
     pages: Arc<AtomicI32>,
     checkpoints: Requests,
+    /// After a commit, the log has at most this many pages, unless a reader holds on to it.
     max_pages: i32,
+    /// Its size after the commit before.
+    last: i32,
     /// The size at which the next passive checkpoint is worth its syncs.
     next_passive: i32,
     /// The size at which emptying the log is tried next; above `max_pages` while a reader holds on to it.
@@ -364,21 +370,34 @@ struct Log {
 }
 
 impl Log {
+    fn new(checkpoints: Requests, max_pages: i32) -> Self {
+        let pages = Arc::new(AtomicI32::new(0));
+        Self { pages, checkpoints, max_pages, last: 0, next_passive: PASSIVE_PAGES, next_truncate: max_pages }
+    }
+
     /// Asks for the checkpoints that are due. The callers of the group have been answered.
     fn after_commit(&mut self) {
         let pages = self.pages.load(Ordering::Relaxed);
-        if pages < self.next_passive.saturating_sub(PASSIVE_PAGES) {
-            // The log began anew.
-            self.next_passive = PASSIVE_PAGES;
-            self.next_truncate = self.max_pages;
+        if pages < self.last {
+            self.began_anew();
         }
-        if pages >= self.next_truncate.max(self.max_pages) {
-            self.checkpoints.truncate();
-            self.next_truncate = pages.saturating_add(PASSIVE_PAGES);
-        } else if pages >= self.next_passive.max(PASSIVE_PAGES) {
+        self.last = pages;
+        if pages >= self.next_truncate {
+            if self.checkpoints.truncate() {
+                self.began_anew();
+            } else {
+                self.next_truncate = pages.saturating_add(PASSIVE_PAGES);
+            }
+        } else if pages >= self.next_passive {
             self.checkpoints.passive();
             self.next_passive = pages.saturating_add(PASSIVE_PAGES);
         }
+    }
+
+    fn began_anew(&mut self) {
+        self.last = 0;
+        self.next_passive = PASSIVE_PAGES;
+        self.next_truncate = self.max_pages;
     }
 }
 

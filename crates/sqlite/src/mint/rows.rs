@@ -7,9 +7,7 @@ use hazel_mint::ports::{
     MeltQuoteStatus, MintQuote, OperationId, OperationKind, OperationRecord, OperationState, OutputRow, OwnerId,
     PaidEvidence, PaymentProof, Timestamp,
 };
-use hazel_protocol::{
-    Amount, Dleq, KeysetId, KeysetKeys, PointBytes, PublicKey, QuoteId, Scalar32, Witness,
-};
+use hazel_protocol::{Amount, Dleq, KeysetId, KeysetKeys, PointBytes, PublicKey, QuoteId, Scalar32, Witness};
 use rusqlite::{Connection, Row};
 
 use super::sql;
@@ -190,10 +188,7 @@ pub(super) fn melt_quote(connection: &Connection, id: &QuoteId) -> Result<Option
 }
 
 /// The quote that an operation holds or has paid.
-pub(super) fn melt_quote_of(
-    connection: &Connection,
-    operation: OperationId,
-) -> Result<Option<MeltQuote>, StoreFault> {
+pub(super) fn melt_quote_of(connection: &Connection, operation: OperationId) -> Result<Option<MeltQuote>, StoreFault> {
     one(connection, sql::MELT_QUOTE_BY_OPERATION, [operation.as_bytes()], melt_quote_record)
 }
 
@@ -239,7 +234,8 @@ fn paid_evidence(columns: Columns<'_>) -> Result<Option<PaidEvidence>, StoreFaul
         (Some("vouched"), None) => PaymentProof::Vouched,
         _ => return Err(columns.malformed("paid_proof")),
     };
-    Ok(Some(PaidEvidence { proof, total_msat: columns.unsigned("paid_total_msat")? }))
+    let total_msat = u64::from_be_bytes(columns.array("paid_total_msat")?);
+    Ok(Some(PaidEvidence { proof, total_msat }))
 }
 
 pub(super) fn operation(connection: &Connection, id: OperationId) -> Result<Option<OperationRecord>, StoreFault> {
@@ -301,9 +297,7 @@ fn signature(columns: Columns<'_>) -> Result<Option<(PointBytes, Dleq)>, StoreFa
     let s = columns.optional("dleq_s", Columns::array)?;
     match (c, e, s) {
         (None, None, None) => Ok(None),
-        (Some(c), Some(e), Some(s)) => {
-            Ok(Some((c, Dleq { e: Scalar32::from_bytes(e), s: Scalar32::from_bytes(s) })))
-        }
+        (Some(c), Some(e), Some(s)) => Ok(Some((c, Dleq { e: Scalar32::from_bytes(e), s: Scalar32::from_bytes(s) }))),
         (None, ..) => Err(columns.malformed("c")),
         (_, None, _) => Err(columns.malformed("dleq_e")),
         (_, _, None) => Err(columns.malformed("dleq_s")),
@@ -329,9 +323,8 @@ pub(super) fn outputs_of(connection: &Connection, operation: OperationId) -> Res
 
 /// Everything an operation brought in that is still there, in the order of its request.
 pub(super) fn contents(connection: &Connection, operation: OperationId) -> Result<Contents, StoreFault> {
-    let mut quotes = all(connection, sql::DRAWN_QUOTES, [operation.as_bytes()], |row| {
-        Columns::of(row, "draws").parsed("quote_id")
-    })?;
+    let mut quotes =
+        all(connection, sql::DRAWN_QUOTES, [operation.as_bytes()], |row| Columns::of(row, "draws").parsed("quote_id"))?;
     quotes.extend(melt_quote_of(connection, operation)?.map(|quote| quote.id));
     let inputs = inputs_of(connection, operation)?;
     let outputs = outputs_of(connection, operation)?;

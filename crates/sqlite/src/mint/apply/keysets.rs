@@ -8,10 +8,9 @@ use crate::columns::{Columns, one, run, run_one, stored};
 use crate::fault::StoreFault;
 
 pub(super) fn bind_seed(connection: &Connection, change: &BindSeed) -> Outcome {
-    let bound: Option<[u8; 32]> = one(connection, sql::META, [], |row| {
-        Columns::of(row, "meta").optional("seed_fingerprint", Columns::array)
-    })?
-    .ok_or_else(|| StoreFault::corrupt("meta has no row"))?;
+    let bound: Option<[u8; 32]> =
+        one(connection, sql::META, [], |row| Columns::of(row, "meta").optional("seed_fingerprint", Columns::array))?
+            .ok_or_else(|| StoreFault::corrupt("meta has no row"))?;
     match bound {
         Some(bound) if bound != change.fingerprint => return refuse(Conflict::OtherSeed),
         Some(_) => {}

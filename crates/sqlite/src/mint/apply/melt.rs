@@ -167,7 +167,7 @@ fn move_operation(
         melt.dispatched_by.as_ref().map(OwnerId::as_bytes),
         proof,
         melt.paid.as_ref().and_then(|paid| paid.proof.preimage()),
-        melt.paid.as_ref().map(|paid| stored(paid.total_msat, "an amount")).transpose()?,
+        melt.paid.as_ref().map(|paid| paid.total_msat.to_be_bytes()),
     ];
     Ok(run_one(connection, sql::MOVE_OPERATION, row, "an operation's row was not there to be changed")?)
 }

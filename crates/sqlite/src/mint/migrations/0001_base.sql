@@ -108,7 +108,8 @@ CREATE TABLE operations (
     dispatched_by BLOB CHECK (length(dispatched_by) = 16),
     paid_proof TEXT CHECK (paid_proof IN ('preimage', 'vouched')),
     paid_preimage BLOB CHECK (length(paid_preimage) = 32),
-    paid_total_msat INTEGER CHECK (paid_total_msat >= 0),
+    -- 8 bytes, big endian: evidence that a payment was made is kept whatever total the backend named.
+    paid_total_msat BLOB CHECK (length(paid_total_msat) = 8),
     CHECK ((kind = 'swap') = (state = 'setup_complete')),
     CHECK ((kind = 'melt') = (quote IS NOT NULL)),
     CHECK ((not_after IS NULL) = (dispatched_by IS NULL)),
