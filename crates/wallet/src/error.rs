@@ -174,7 +174,7 @@ pub enum Error {
     #[error("an operation in this wallet was begun with another seed; open the wallet with that seed to finish it")]
     OtherSeed,
     /// The mint refused and nothing of the operation can be applied any more.
-    #[error("{}", refusal(.code, .detail))]
+    #[error("{}", refusal(*.code, .detail))]
     Refused {
         /// The NUT error code.
         code: u16,
@@ -214,8 +214,8 @@ pub enum Error {
     Bug(&'static str),
 }
 
-fn refusal(code: &u16, detail: &str) -> String {
-    let (known, advice) = match ErrorCode::from_code(*code) {
+fn refusal(code: u16, detail: &str) -> String {
+    let (known, advice) = match ErrorCode::from_code(code) {
         Some(known) => (known.description(), advice(known)),
         None => ("", "try again later"),
     };

@@ -152,7 +152,7 @@ impl Wallet {
         send: Amount,
     ) -> Result<(Exchange, CounterStep), Error> {
         let keyset = self.keyset_for_outputs(keysets)?;
-        let fee = self.input_fee(keysets, inputs)?;
+        let fee = input_fee(keysets, inputs)?;
         let sum = Amount::checked_sum(inputs.iter().map(|proof| proof.amount))?;
         let keep = sum.checked_sub(fee)?.checked_sub(send)?;
         let from = self.next_counter(keyset.id).await?;
@@ -190,6 +190,12 @@ impl Wallet {
         let messages: Vec<BlindedMessage> = self.derive(planned)?.iter().map(outputs::Derived::message).collect();
         BoundedVec::try_from(messages).map_err(|_| Error::TooManyProofs)
     }
+}
+
+/// What the mint takes for spending these proofs together (NUT-02).
+pub(crate) fn input_fee(keysets: &Keysets, proofs: &[Proof]) -> Result<Amount, Error> {
+    let fee = keysets.input_fee(proofs).ok_or(Error::Bug("a proof of an unknown keyset was selected"))?;
+    Ok(fee?)
 }
 
 /// Inputs as a mint may see them.

@@ -128,7 +128,7 @@ pub struct Listing {
 pub fn compare(known: &Keysets, listed: &KeysetsResponse, unit: &CurrencyUnit) -> Result<Listing, Violation> {
     let mut seen = BTreeSet::new();
     let mut listing = Listing { new: Vec::new(), changed: Vec::new() };
-    for shown in listed.keysets.iter() {
+    for shown in &listed.keysets {
         if !seen.insert(shown.id) {
             return Err(Violation::KeysetTwice(shown.id));
         }

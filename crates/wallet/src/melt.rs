@@ -10,7 +10,7 @@ use hazel_protocol::{
 
 use crate::error::{Error, Violation};
 use crate::evidence::in_progress;
-use crate::exchange::{MAX_OVERTAKEN, Outcome, for_the_mint, take, until_not_overtaken};
+use crate::exchange::{MAX_OVERTAKEN, Outcome, for_the_mint, input_fee, take, until_not_overtaken};
 use crate::invoice::{self, Msat};
 use crate::keysets::Keysets;
 use crate::outputs;
@@ -126,7 +126,7 @@ impl Wallet {
         let chosen = self.cover(&coins, needed)?;
         let selected: Vec<Proof> = chosen.iter().map(|index| proofs[*index].proof.clone()).collect();
         let inputs = value_of(&proofs, &chosen)?;
-        let input_fee = self.input_fee(keysets, &selected)?;
+        let input_fee = input_fee(keysets, &selected)?;
         let prepared = MeltPrepared { quote: quote.clone(), inputs, input_fee };
         Ok((prepared, ys_of(&proofs, &chosen)))
     }

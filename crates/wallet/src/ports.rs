@@ -11,9 +11,11 @@ mod connector;
 mod environment;
 mod record;
 mod store;
+mod stored;
 
 pub use change::*;
 pub use connector::*;
 pub use environment::*;
 pub use record::*;
 pub use store::*;
+pub use stored::*;

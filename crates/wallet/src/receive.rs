@@ -3,7 +3,7 @@
 use hazel_protocol::{Amount, KeysetError, MintUrl, PointBytes, Proof, Token, TokenError};
 
 use crate::error::Error;
-use crate::exchange::until_not_overtaken;
+use crate::exchange::{input_fee, until_not_overtaken};
 use crate::keysets::Keysets;
 use crate::ports::{Moves, OperationId, ProofStatus};
 use crate::state::ReceiveRequested;
@@ -55,7 +55,7 @@ impl Wallet {
         verify::token(&keysets, &proofs, self.inner.policy.token_dleq)?;
         let own = self.own_among(&proofs).await?;
         let value = Amount::checked_sum(proofs.iter().map(|proof| proof.amount))?;
-        let fee = self.input_fee(&keysets, &proofs)?;
+        let fee = input_fee(&keysets, &proofs)?;
         if value <= fee {
             return Err(Error::TokenWorthless { value, fee });
         }
@@ -138,5 +138,7 @@ impl PreparedReceive {
     }
 
     /// Leaves the token alone. It stays good for whoever has it.
-    pub fn cancel(self) {}
+    pub fn cancel(self) {
+        drop(self);
+    }
 }

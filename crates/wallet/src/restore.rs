@@ -63,13 +63,11 @@ impl Wallet {
     /// [`Error::Unreachable`], [`Error::Ambiguous`] and [`Error::HostileMint`]; what was found until then is kept.
     pub async fn restore(&self, progress: &mut (dyn FnMut(RestoreProgress) + Send)) -> Result<Restored, Error> {
         let keysets = self.refreshed_keysets().await?;
-        let mut saga = match self.interrupted_restore().await? {
-            Some(saga) => saga,
-            None => {
-                let scans = keysets.iter().map(|keyset| scan(keyset.id)).collect();
-                self.begin(RestoreScanning { keysets: scans, found: Amount::ZERO }, Moves::default(), Vec::new())
-                    .await?
-            }
+        let mut saga = if let Some(saga) = self.interrupted_restore().await? {
+            saga
+        } else {
+            let scans = keysets.iter().map(|keyset| scan(keyset.id)).collect();
+            self.begin(RestoreScanning { keysets: scans, found: Amount::ZERO }, Moves::default(), Vec::new()).await?
         };
         saga.include_new(&keysets);
         while let Some(number) = saga.state.keysets.iter().position(|scan| !scan.done) {

@@ -1,9 +1,9 @@
 //! A token for somebody else (NUT-00).
 
-use hazel_protocol::{Amount, MAX_MEMO_BYTES, PointBytes, Proof, Token, TokenV4, input_fee};
+use hazel_protocol::{Amount, MAX_MEMO_BYTES, PointBytes, Proof, Token, TokenV4};
 
 use crate::error::Error;
-use crate::exchange::until_not_overtaken;
+use crate::exchange::{input_fee, until_not_overtaken};
 use crate::keysets::Keysets;
 use crate::ports::{HistoryEntry, Moves, OperationId, OperationKind, ProofRecord};
 use crate::saga::Saga;
@@ -78,7 +78,7 @@ impl Wallet {
         let token_value = self.token_value(keysets, amount, options.pay_receiver_fee)?;
         let chosen = self.cover(&coins, token_value)?;
         let inputs: Vec<Proof> = chosen.iter().map(|index| proofs[*index].proof.clone()).collect();
-        let fee = self.input_fee(keysets, &inputs)?;
+        let fee = input_fee(keysets, &inputs)?;
         let prepared = SendPrepared { amount, token_value, fee, swap: true, memo };
         Ok((prepared, ys_of(&proofs, &chosen)))
     }
@@ -91,7 +91,7 @@ impl Wallet {
         // The fee grows with the number of proofs, and that with the value: a few rounds settle it.
         for _ in 0..16 {
             let parts = value.split(&denominations)?;
-            let fee = input_fee(parts.iter().map(|_| keyset.input_fee_ppk))?;
+            let fee = hazel_protocol::input_fee(parts.iter().map(|_| keyset.input_fee_ppk))?;
             let wanted = if pay_receiver_fee { amount.checked_add(fee)? } else { amount };
             if wanted <= value {
                 return Ok(value);

@@ -382,11 +382,6 @@ impl From<Refused> for State {
     }
 }
 
-/// A stored state cannot be read, or one cannot be written. Says nothing of its content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the state of an operation is malformed")]
-pub struct MalformedState;
-
 impl State {
     /// Every output that a request of the unfinished operation may have had signed.
     pub fn outputs(&self) -> Vec<&PlannedOutput> {
@@ -407,21 +402,5 @@ impl State {
     /// Whether something at the mint may still turn up for the finished operation.
     pub const fn is_watched(&self) -> bool {
         matches!(self, Self::MintExpired(_))
-    }
-
-    /// The stored form: JSON, which holds secrets of proofs.
-    ///
-    /// # Errors
-    /// [`MalformedState`], which does not happen for states made by this crate.
-    pub fn to_json(&self) -> Result<zeroize::Zeroizing<String>, MalformedState> {
-        serde_json::to_string(self).map(zeroize::Zeroizing::new).map_err(|_| MalformedState)
-    }
-
-    /// Reads the stored form.
-    ///
-    /// # Errors
-    /// [`MalformedState`].
-    pub fn from_json(json: &str) -> Result<Self, MalformedState> {
-        serde_json::from_str(json).map_err(|_| MalformedState)
     }
 }

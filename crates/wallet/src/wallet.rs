@@ -192,7 +192,7 @@ impl Wallet {
 
     async fn record_info(&self, info: MintInfo) -> Result<(), Error> {
         let change = RecordInfo { url: self.inner.mint.clone(), info, at: self.now() };
-        Ok(self.commit(Change::RecordInfo(change)).await?)
+        Ok(self.commit(Change::RecordInfo(Box::new(change))).await?)
     }
 
     /// What the wallet holds. Asks nothing of the mint.
@@ -223,10 +223,10 @@ impl Wallet {
         let sent = self.inner.store.proofs(&self.inner.mint, &self.inner.unit, ProofStatus::Sent).await?;
         let ys: Vec<PointBytes> = sent.iter().map(|proof| proof.y).collect();
         let states = self.states(&ys).await?;
-        let spent = ys.iter().zip(&states).filter(|(_, state)| **state == ProofState::Spent);
-        let spent: Vec<PointBytes> = spent.map(|(y, _)| *y).collect();
-        if !spent.is_empty() {
-            self.commit(Change::MarkSpent(MarkSpent { ys: spent })).await?;
+        let claimed = ys.iter().zip(&states).filter(|(_, state)| **state == ProofState::Spent);
+        let claimed: Vec<PointBytes> = claimed.map(|(y, _)| *y).collect();
+        if !claimed.is_empty() {
+            self.commit(Change::MarkSpent(MarkSpent { ys: claimed })).await?;
         }
         Ok(self.balance().await?.sent)
     }
@@ -342,11 +342,6 @@ impl Wallet {
             Some((proof, coin))
         });
         Ok(known.unzip())
-    }
-
-    pub(crate) fn input_fee(&self, keysets: &Keysets, proofs: &[Proof]) -> Result<Amount, Error> {
-        let fee = keysets.input_fee(proofs).ok_or(Error::Bug("a proof of an unknown keyset was selected"))?;
-        Ok(fee?)
     }
 
     /// A proof that the wallet got, as the store keeps it.

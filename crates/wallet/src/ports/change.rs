@@ -10,7 +10,7 @@ pub enum Change {
     /// The user trusts this mint from now on. A mint that is known stays as it is.
     AddMint(AddMint),
     /// What the mint says about itself.
-    RecordInfo(RecordInfo),
+    RecordInfo(Box<RecordInfo>),
     /// The mint's keysets.
     RecordKeysets(RecordKeysets),
     /// A new operation, in an unfinished state, at version 1. Its id must be new.

@@ -127,7 +127,7 @@ pub trait Store: Send + Sync + 'static {
     /// Finished operations of one mint and unit whose request may still reach the mint, oldest id first.
     async fn watched(&self, mint: &MintUrl, unit: &CurrencyUnit) -> Result<Vec<OperationRecord>, ReadError>;
 
-    /// What there is of each mint and unit, in their order; pairs that never had a proof are left out.
+    /// What there is of each mint and unit, in their order; pairs without unspent proofs are left out.
     async fn balances(&self) -> Result<Vec<BalanceRecord>, ReadError>;
 
     /// Up to `limit` lines of the history, newest operation first, with ids smaller than `before`; of one mint and

@@ -65,8 +65,8 @@ impl MemoryStore {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn select<T>(&self, read: impl FnOnce(&Tables) -> T) -> Result<T, ReadError> {
-        Ok(read(&self.lock()))
+    fn select<T>(&self, read: impl FnOnce(&Tables) -> T) -> T {
+        read(&self.lock())
     }
 }
 
@@ -80,7 +80,7 @@ impl Tables {
     fn apply(&mut self, change: Change, open: SessionId) -> Result<(), Conflict> {
         match change {
             Change::AddMint(change) => self.add_mint(change),
-            Change::RecordInfo(change) => return self.record_info(change),
+            Change::RecordInfo(change) => return self.record_info(*change),
             Change::RecordKeysets(change) => return self.record_keysets(&change),
             Change::Begin(step) => return self.begin(*step),
             Change::Advance(step) => return self.go_on(*step, false),
@@ -237,13 +237,14 @@ impl Tables {
 
     fn take_over(&mut self, change: &TakeOver, open: SessionId) -> Result<(), Conflict> {
         let row = self.operations.get_mut(&change.operation).ok_or(Conflict::OperationMoved)?;
+        let is_open = row.session == open || row.session == change.session;
         if row.session == change.session && row.version == change.version.saturating_add(1) {
             return Ok(());
         }
         if row.version != change.version || row.state.is_finished() {
             return Err(Conflict::OperationMoved);
         }
-        if row.session == open {
+        if is_open {
             return Err(Conflict::SessionAlive);
         }
         row.session = change.session;
@@ -262,7 +263,7 @@ impl Tables {
 
     fn balances(&self) -> Result<Vec<BalanceRecord>, ReadError> {
         let mut sums: BTreeMap<(MintUrl, CurrencyUnit), BalanceRecord> = BTreeMap::new();
-        for proof in self.proofs.values() {
+        for proof in self.proofs.values().filter(|proof| proof.status != ProofStatus::Spent) {
             let key = (proof.mint.clone(), proof.unit.clone());
             let sum = sums.entry(key).or_insert_with(|| BalanceRecord {
                 mint: proof.mint.clone(),
@@ -304,19 +305,19 @@ impl Store for MemoryStore {
     }
 
     async fn mints(&self) -> Result<Vec<MintRecord>, ReadError> {
-        self.select(|tables| tables.mints.values().cloned().collect())
+        Ok(self.select(|tables| tables.mints.values().cloned().collect()))
     }
 
     async fn mint(&self, url: &MintUrl) -> Result<Option<MintRecord>, ReadError> {
-        self.select(|tables| tables.mints.get(url).cloned())
+        Ok(self.select(|tables| tables.mints.get(url).cloned()))
     }
 
     async fn keysets(&self, mint: &MintUrl) -> Result<Vec<KeysetRecord>, ReadError> {
-        self.select(|tables| tables.keysets.values().filter(|record| record.mint == *mint).cloned().collect())
+        Ok(self.select(|tables| tables.keysets.values().filter(|record| record.mint == *mint).cloned().collect()))
     }
 
     async fn counter(&self, seed: SeedFingerprint, keyset: KeysetId) -> Result<u64, ReadError> {
-        self.select(|tables| tables.counters.get(&(seed, keyset)).copied().unwrap_or(0))
+        Ok(self.select(|tables| tables.counters.get(&(seed, keyset)).copied().unwrap_or(0)))
     }
 
     async fn proofs(
@@ -325,40 +326,44 @@ impl Store for MemoryStore {
         unit: &CurrencyUnit,
         status: ProofStatus,
     ) -> Result<Vec<ProofRecord>, ReadError> {
-        self.select(|tables| {
+        Ok(self.select(|tables| {
             let proofs = tables.proofs.values();
             proofs.filter(|p| p.mint == *mint && p.unit == *unit && p.status == status).cloned().collect()
-        })
+        }))
     }
 
     async fn proofs_by_y(&self, ys: &[PointBytes]) -> Result<Vec<Option<ProofRecord>>, ReadError> {
-        self.select(|tables| ys.iter().map(|y| tables.proofs.get(y).cloned()).collect())
+        Ok(self.select(|tables| ys.iter().map(|y| tables.proofs.get(y).cloned()).collect()))
     }
 
     async fn held_by(&self, operation: OperationId) -> Result<Vec<ProofRecord>, ReadError> {
-        self.select(|tables| tables.proofs.values().filter(|proof| proof.held_by == Some(operation)).cloned().collect())
+        Ok(self.select(|tables| {
+            tables.proofs.values().filter(|proof| proof.held_by == Some(operation)).cloned().collect()
+        }))
     }
 
     async fn sent_by(&self, operation: OperationId) -> Result<Vec<ProofRecord>, ReadError> {
-        self.select(|tables| tables.proofs.values().filter(|proof| proof.sent_by == Some(operation)).cloned().collect())
+        Ok(self.select(|tables| {
+            tables.proofs.values().filter(|proof| proof.sent_by == Some(operation)).cloned().collect()
+        }))
     }
 
     async fn operation(&self, id: OperationId) -> Result<Option<OperationRecord>, ReadError> {
-        self.select(|tables| tables.operations.get(&id).cloned())
+        Ok(self.select(|tables| tables.operations.get(&id).cloned()))
     }
 
     async fn unfinished(&self, mint: &MintUrl, unit: &CurrencyUnit) -> Result<Vec<OperationRecord>, ReadError> {
-        self.select(|tables| {
+        Ok(self.select(|tables| {
             let rows = tables.operations.values().filter(|row| row.mint == *mint && row.unit == *unit);
             rows.filter(|row| !row.state.is_finished()).cloned().collect()
-        })
+        }))
     }
 
     async fn watched(&self, mint: &MintUrl, unit: &CurrencyUnit) -> Result<Vec<OperationRecord>, ReadError> {
-        self.select(|tables| {
+        Ok(self.select(|tables| {
             let rows = tables.operations.values().filter(|row| row.mint == *mint && row.unit == *unit);
             rows.filter(|row| row.state.is_watched()).cloned().collect()
-        })
+        }))
     }
 
     async fn balances(&self) -> Result<Vec<BalanceRecord>, ReadError> {
@@ -372,7 +377,7 @@ impl Store for MemoryStore {
         limit: u32,
     ) -> Result<Vec<HistoryEntry>, ReadError> {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        self.select(|tables| {
+        Ok(self.select(|tables| {
             let newest_first = tables.history.values().rev();
             newest_first
                 .filter(|entry| before.is_none_or(|before| entry.operation < before))
@@ -380,6 +385,6 @@ impl Store for MemoryStore {
                 .take(limit)
                 .cloned()
                 .collect()
-        })
+        }))
     }
 }
