@@ -89,6 +89,8 @@ impl ComputePool {
 
     /// Queues a job, or drops it when too many wait: then its caller is told that the computation gave no result.
     fn submit(&self, job: Job) {
+        #[cfg(feature = "failpoints")]
+        fail::fail_point!("hazel::fail::compute", |_| ());
         let is_full = matches!(self.queue.try_send(job), Err(TrySendError::Full(_)));
         if is_full && !self.is_full.swap(true, Ordering::Relaxed) {
             tracing::warn!(waiting = QUEUED_JOBS, "too much arithmetic is waiting: refusing more");
