@@ -1,8 +1,8 @@
 //! One suite that every store must pass.
 //!
-//! It has four parts. *Cases* say one sentence of the port's docs each ([`cases`]). *Random sequences* apply thousands of
+//! It has four parts. *Cases* say one sentence of the port's docs each (`cases`). *Random sequences* apply thousands of
 //! changes to the store and to [`MemoryStore`](super::memory::MemoryStore) and compare every answer ([`random`]). *Races* let
-//! many tasks want the same rows ([`races`]). An *auditor* that knows none of the rules of the changes recomputes the
+//! many tasks want the same rows (`races`). An *auditor* that knows none of the rules of the changes recomputes the
 //! sums from the rows after each of them ([`audit`]).
 //!
 //! A store crate implements [`Harness`] and [`Plant`] in its tests and calls [`run_all`]:
@@ -29,13 +29,18 @@ use crate::ports::{KeysetTotals, OperationId, SignedRow, Store};
 
 mod audit;
 mod bench;
+#[macro_use]
 mod cases;
 mod fixture;
+mod generate;
+mod races;
+mod random;
 mod snapshot;
 
 pub use audit::audit;
 pub use bench::{Answer, Bench};
 pub use fixture::IntoChange;
+pub use random::{Coverage, random};
 pub use snapshot::{Known, Snapshot};
 
 /// Makes the stores under test.
@@ -111,11 +116,21 @@ fn words(panic: &(dyn Any + Send)) -> String {
         .unwrap_or_else(|| "panicked without words".to_owned())
 }
 
+/// How many random sequences [`run_all`] runs, seeds 1, 2, ..
+const RANDOM_SEEDS: u64 = 3;
+
+/// How long each of them is.
+const RANDOM_STEPS: u32 = 800;
+
 /// Runs everything: cases, races, and a few short random sequences.
 pub async fn run_all<H: Harness>(harness: &H) -> Report {
     let mut report = Report::default();
-    for case in cases::all() {
+    for case in cases::all().chain(races::CASES) {
         report.run(case.name, on_fresh(harness, case)).await;
+    }
+    for seed in 1..=RANDOM_SEEDS {
+        let name = format!("random sequences: seed {seed}");
+        report.run(&name, async { drop(random(harness, seed, RANDOM_STEPS).await) }).await;
     }
     report
 }

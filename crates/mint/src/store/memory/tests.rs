@@ -1,10 +1,12 @@
 //! The reference ledger against the suite that it is the model of.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 
 use super::MemoryStore;
-use crate::store::contract::{self, Harness};
+use crate::store::contract::{self, Coverage, Harness};
 
 struct InMemory;
 
@@ -30,3 +32,65 @@ async fn keeps_the_contract() {
     let report = contract::run_all(&InMemory).await;
     report.assert_passed();
 }
+
+/// What the random sequences must meet, so that they cannot pass by refusing everything.
+#[tokio::test]
+async fn random_sequences_meet_every_change_and_refusal() {
+    let mut met = Coverage::default();
+    for seed in 0..20 {
+        met.add(contract::random(&InMemory, seed, 1_000).await);
+    }
+    let missing: Vec<&str> = CHANGES.into_iter().filter(|name| !met.accepted.contains_key(*name)).collect();
+    assert_eq!(missing, Vec::<&str>::new(), "changes that were never accepted");
+    let refused: BTreeSet<&str> = met.refused.keys().map(|(_, why)| why.as_str()).collect();
+    let missing: Vec<&str> = REFUSALS.into_iter().filter(|name| !refused.contains(name)).collect();
+    assert_eq!(missing, Vec::<&str>::new(), "refusals that were never given");
+}
+
+const CHANGES: [&str; 19] = [
+    "BindSeed",
+    "AddKeyset",
+    "LatchKeyset",
+    "OpenMintQuote",
+    "CreditMintQuote",
+    "Issue",
+    "ReserveSwap",
+    "SettleSwap",
+    "ReleaseSwap",
+    "ResolveSwap",
+    "OpenMeltQuote",
+    "ReserveMelt",
+    "DispatchMelt",
+    "RecordMelt",
+    "SettleMelt",
+    "SettleInternally",
+    "ReleaseMelt",
+    "TakeOver",
+    "Prune",
+];
+
+const REFUSALS: [&str; 23] = [
+    "InputsSpent",
+    "InputsPending",
+    "OutputsSigned",
+    "OutputsPending",
+    "Overdrawn",
+    "KeysetLatched",
+    "KeysetUnknown",
+    "KeysetExists",
+    "OtherSeed",
+    "QuoteUnknown",
+    "QuoteExists",
+    "QuoteNotPaid",
+    "QuoteIssued",
+    "QuotePending",
+    "QuotePaid",
+    "InvoicePending",
+    "InvoicePaid",
+    "MintQuoteSettled",
+    "UnitMismatch",
+    "OperationGone",
+    "OperationEnded",
+    "WrongState",
+    "Corrupt",
+];
