@@ -64,7 +64,7 @@ impl Node {
     fn up(&self) -> Result<(), PaymentsError> {
         assert!(!self.broken.load(Ordering::SeqCst), "a secret of the node");
         if self.down.load(Ordering::SeqCst) {
-            return Err(PaymentsError::Unavailable("macaroon 0201 refused by /root/.lnd".to_owned()));
+            return Err(PaymentsError::Unavailable("macaroon 0201 refused at /srv/lnd".to_owned()));
         }
         Ok(())
     }
