@@ -58,10 +58,9 @@ impl Bench {
     /// When it is not.
     pub async fn accept(&self, change: impl IntoChange) -> Applied {
         let change = change.into_change();
-        match self.apply(change.clone()).await {
-            Ok(applied) => applied,
-            Err(error) => unexpected(&change, &error),
-        }
+        let answer = self.apply(change.clone()).await;
+        assert!(answer.is_ok(), "{change:?} was refused: {answer:?}");
+        answer.expect("it was accepted")
     }
 
     /// Applies a change that must be accepted, and again: the answer and the ledger must be as after the first time.
@@ -158,7 +157,9 @@ impl Bench {
     pub async fn race(&self, scripts: Vec<Vec<Change>>) -> Vec<Vec<Answer>> {
         let mut waiting = Vec::new();
         for script in scripts {
-            script.iter().for_each(|change| self.note(change));
+            for change in &script {
+                self.note(change);
+            }
             let (done, answers) = oneshot::channel();
             let run = run_script(Arc::clone(&self.store), script);
             (self.spawn)(Box::pin(async move {
@@ -184,10 +185,6 @@ async fn run_script(store: Arc<dyn Subject>, script: Vec<Change>) -> Vec<Answer>
         }
     }
     answers
-}
-
-fn unexpected(change: &Change, error: &ApplyError) -> ! {
-    std::panic::panic_any(format!("{change:?} was refused: {error:?}"))
 }
 
 impl fmt::Debug for Bench {

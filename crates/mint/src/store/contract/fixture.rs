@@ -143,7 +143,7 @@ fn public_key(k: u8) -> PublicKey {
 
 /// Proof `n`.
 pub(super) fn input(n: u32, keyset: KeysetId, amount: u64) -> InputRow {
-    let witness = (n % 2 == 0).then(|| Witness::new(format!("{{\"signatures\":[\"{n}\"]}}")).expect("short"));
+    let witness = (n.is_multiple_of(2)).then(|| Witness::new(format!("{{\"signatures\":[\"{n}\"]}}")).expect("short"));
     InputRow { y: y(n), keyset, amount: Amount::from_u64(amount), c: point('c', n), witness }
 }
 
@@ -205,7 +205,7 @@ impl Minting {
             amount: Some(Amount::from_u64(amounts.iter().sum())),
             request: format!("lnbc1mint{n}"),
             payment_hash: payment_hash(n),
-            pubkey: (n % 2 == 0).then(|| public_key(99)),
+            pubkey: (n.is_multiple_of(2)).then(|| public_key(99)),
             expiry: created_at.plus(600),
             created_at,
             updated_at: created_at,

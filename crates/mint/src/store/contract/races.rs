@@ -80,7 +80,7 @@ async fn overlapping_swaps_in_reverse_order(bench: &Bench) {
     bench.fund().await;
     let swaps = rivals(24, |n| {
         let mut inputs: Vec<_> = (0..9).map(|k| input(5000 + k, sat(), 1)).collect();
-        if n % 2 == 0 {
+        if n.is_multiple_of(2) {
             inputs.reverse();
         }
         inputs
@@ -123,7 +123,7 @@ async fn single_and_batch_issues_on_one_quote(bench: &Bench) {
     // Each script draws on quote 0 and on one of its own, every second in reverse.
     let batch = |n: u32, own: &Minting| {
         let mut draws = [mintings[0].issue().draws, own.issue().draws].concat();
-        if n % 2 == 0 {
+        if n.is_multiple_of(2) {
             draws.reverse();
         }
         let outputs = (0..4).map(|k| sign(&output(10 * n + k, sat(), 8))).collect();
@@ -211,7 +211,8 @@ async fn two_quotes_of_one_invoice(bench: &Bench) {
 async fn one_credit_delivered_by_many(bench: &Bench) {
     let minting = Minting::new(1);
     bench.accept(minting.open()).await;
-    let delivery = |n: u64| CreditMintQuote { cursor: (n % 2 == 0).then_some(n), now: NOW.plus(n), ..minting.credit() };
+    let delivery =
+        |n: u64| CreditMintQuote { cursor: (n.is_multiple_of(2)).then_some(n), now: NOW.plus(n), ..minting.credit() };
     let all = bench.race((1..=20).map(|n| vec![delivery(n).into_change()]).collect()).await;
     assert_eq!(winners(&all, 1).len(), 20, "every delivery is answered");
     let ledger = bench.snapshot().await;

@@ -24,7 +24,7 @@ impl Reservation<'_> {
     /// Among several keysets the one with the smallest id is named.
     pub(super) fn take(&self, ledger: &Ledger) -> Result<Writes, ApplyError> {
         refuse_known_inputs(ledger, self.inputs)?;
-        refuse_known_outputs(ledger, self.outputs.iter())?;
+        refuse_known_outputs(ledger, &self.outputs.iter())?;
         let by_keyset = sums(self.inputs);
         refuse_unknown_keysets(ledger, by_keyset.keys().copied().chain(self.outputs.iter().map(|row| row.keyset)))?;
         refuse_latched(ledger, by_keyset.keys())?;
@@ -82,7 +82,7 @@ fn refuse_known_inputs(ledger: &Ledger, inputs: &[InputRow]) -> Result<(), Confl
 
 pub(super) fn refuse_known_outputs<'a>(
     ledger: &Ledger,
-    outputs: impl Iterator<Item = &'a OutputRow> + Clone,
+    outputs: &(impl Iterator<Item = &'a OutputRow> + Clone),
 ) -> Result<(), Conflict> {
     let known = || outputs.clone().filter_map(|row| ledger.outputs.get(&row.b));
     if known().any(|output| output.signature.is_some()) {
@@ -184,7 +184,7 @@ pub(super) fn spend(
 
 /// A reserved output with its signature, and for a blank its imprinted amount.
 fn sign(reserved: &KnownOutput, row: &SignedRow) -> KnownOutput {
-    KnownOutput { output: row.output.clone(), signature: Some((row.c, row.dleq.clone())), ..reserved.clone() }
+    KnownOutput { output: row.output.clone(), signature: Some((row.c, row.dleq)), ..reserved.clone() }
 }
 
 /// The totals a change leaves, built step by step from those in the ledger.

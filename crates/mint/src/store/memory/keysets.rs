@@ -2,12 +2,12 @@
 
 use crate::ports::{AddKeyset, Applied, BindSeed, Conflict, KeysetRecord, KeysetTotals, LatchKeyset};
 
-use super::ledger::{Ledger, Outcome, Writes, refuse, stands};
+use super::ledger::{Ledger, Outcome, Writes, refuse, unchanged};
 
 pub(super) fn bind_seed(ledger: &Ledger, change: &BindSeed) -> Outcome {
     match ledger.seed {
         Some(bound) if bound != change.fingerprint => refuse(Conflict::OtherSeed),
-        Some(_) => stands(Applied::Done),
+        Some(_) => Ok(unchanged(Applied::Done)),
         None => Ok((Writes { seed: Some(change.fingerprint), ..Writes::default() }, Applied::Done)),
     }
 }
@@ -17,7 +17,7 @@ pub(super) fn add_keyset(ledger: &Ledger, change: &AddKeyset) -> Outcome {
     let new = &change.keyset;
     let in_the_way = |old: &&KeysetRecord| old.id == new.id || (old.unit == new.unit && old.index == new.index);
     if let Some(old) = ledger.keysets.iter().find(in_the_way) {
-        return if same_keyset(old, new) { stands(Applied::Done) } else { refuse(Conflict::KeysetExists) };
+        return if same_keyset(old, new) { Ok(unchanged(Applied::Done)) } else { refuse(Conflict::KeysetExists) };
     }
     let mut keysets = ledger.keysets.clone();
     if new.active {

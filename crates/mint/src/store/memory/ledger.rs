@@ -69,8 +69,8 @@ pub(super) struct Writes {
 pub(super) type Outcome = Result<(Writes, Applied), ApplyError>;
 
 /// The answer of a change that finds everything as it wants it.
-pub(super) fn stands(applied: Applied) -> Outcome {
-    Ok((Writes::default(), applied))
+pub(super) fn unchanged(applied: Applied) -> (Writes, Applied) {
+    (Writes::default(), applied)
 }
 
 /// A refusal by the state of the ledger.

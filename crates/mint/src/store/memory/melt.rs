@@ -10,14 +10,14 @@ use crate::ports::{
 use crate::store::internal_credit;
 
 use super::custody::{Reservation, refuse_overdrawn_reservation, remove, spend};
-use super::ledger::{Brought, Ledger, Outcome, Writes, corrupt, later, refuse, stands};
+use super::ledger::{Brought, Ledger, Outcome, Writes, corrupt, later, refuse, unchanged};
 use super::mint_quotes::paid as credited;
 
 pub(super) fn open(ledger: &Ledger, change: &OpenMeltQuote) -> Outcome {
     let new = &change.quote;
     if let Some(old) = ledger.melt_quotes.get(&new.id) {
         return if same_offer(old, new) {
-            stands(Applied::MeltQuote(old.clone()))
+            Ok(unchanged(Applied::MeltQuote(old.clone())))
         } else {
             refuse(Conflict::QuoteExists)
         };
@@ -83,7 +83,7 @@ fn reserved_before(
     if !same_quote || !reservation.stands(ledger) {
         return corrupt("the id of another operation");
     }
-    stands(Applied::MeltQuote(ledger.melt_quote(&change.quote)?.clone()))
+    Ok(unchanged(Applied::MeltQuote(ledger.melt_quote(&change.quote)?.clone())))
 }
 
 fn new_row(change: &ReserveMelt) -> OperationRecord {
@@ -120,7 +120,7 @@ pub(super) fn dispatch(ledger: &Ledger, change: &DispatchMelt) -> Outcome {
     let dispatched =
         MeltProgress { not_after: Some(change.not_after), dispatched_by: Some(change.owner), ..melt.clone() };
     match row.state {
-        OperationState::Dispatched if *melt == dispatched => return stands(Applied::MeltQuote(quote)),
+        OperationState::Dispatched if *melt == dispatched => return Ok(unchanged(Applied::MeltQuote(quote))),
         OperationState::Reserved | OperationState::Unknown => {}
         _ => return refuse(Conflict::WrongState),
     }
@@ -142,7 +142,7 @@ fn record_paid(ledger: &Ledger, operation: OperationId, evidence: &PaidEvidence)
     let quote = ledger.melt_quote(&melt.quote)?.clone();
     match row.state {
         OperationState::Reserved | OperationState::SetupComplete => refuse(Conflict::WrongState),
-        OperationState::Paid => stands(Applied::MeltQuote(quote)),
+        OperationState::Paid => Ok(unchanged(Applied::MeltQuote(quote))),
         OperationState::Dispatched | OperationState::Failed | OperationState::Unknown => {
             let paid = MeltProgress { paid: Some(evidence.clone()), ..melt.clone() };
             Ok((moving(row, OperationState::Paid, paid), Applied::MeltQuote(quote)))
@@ -154,7 +154,7 @@ fn record_word(ledger: &Ledger, change: &RecordMelt, word: OperationState) -> Ou
     let (row, melt) = owned(ledger, change.operation, change.owner)?;
     let quote = ledger.melt_quote(&melt.quote)?.clone();
     match row.state {
-        state if state == word => stands(Applied::MeltQuote(quote)),
+        state if state == word => Ok(unchanged(Applied::MeltQuote(quote))),
         OperationState::Dispatched | OperationState::Unknown => {
             Ok((moving(row, word, melt.clone()), Applied::MeltQuote(quote)))
         }
@@ -164,7 +164,7 @@ fn record_word(ledger: &Ledger, change: &RecordMelt, word: OperationState) -> Ou
 
 pub(super) fn settle(ledger: &Ledger, change: &SettleMelt) -> Outcome {
     if let Some(quote) = paid_by(ledger, change.operation) {
-        return stands(Applied::MeltQuote(quote.clone()));
+        return Ok(unchanged(Applied::MeltQuote(quote.clone())));
     }
     let (row, melt) = unfinished(ledger, change.operation)?;
     let Some(evidence) = melt.paid.as_ref().filter(|_| row.state == OperationState::Paid) else {
@@ -180,7 +180,7 @@ pub(super) fn settle(ledger: &Ledger, change: &SettleMelt) -> Outcome {
 
 pub(super) fn settle_internally(ledger: &Ledger, change: &SettleInternally) -> Outcome {
     if let Some(quote) = paid_by(ledger, change.operation) {
-        return stands(Applied::MeltQuote(quote.clone()));
+        return Ok(unchanged(Applied::MeltQuote(quote.clone())));
     }
     let (row, melt) = owned(ledger, change.operation, change.owner)?;
     if row.state != OperationState::Reserved {

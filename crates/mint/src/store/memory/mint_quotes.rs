@@ -8,13 +8,13 @@ use crate::ports::{
 };
 
 use super::custody::{Books, refuse_known_outputs, refuse_unknown_keysets};
-use super::ledger::{Brought, Ledger, Outcome, Writes, corrupt, later, refuse, stands};
+use super::ledger::{Brought, Ledger, Outcome, Writes, corrupt, later, refuse, unchanged};
 
 pub(super) fn open(ledger: &Ledger, change: &OpenMintQuote) -> Outcome {
     let new = &change.quote;
     if let Some(old) = ledger.mint_quotes.get(&new.id) {
         return if same_offer(old, new) {
-            stands(Applied::MintQuote(old.clone()))
+            Ok(unchanged(Applied::MintQuote(old.clone())))
         } else {
             refuse(Conflict::QuoteExists)
         };
@@ -28,7 +28,7 @@ pub(super) fn open(ledger: &Ledger, change: &OpenMintQuote) -> Outcome {
 /// Whether two quotes are the same but for what the store sets.
 fn same_offer(old: &MintQuote, new: &MintQuote) -> bool {
     let MintQuote { amount_paid, amount_issued, updated_at, .. } = *old;
-    *old == MintQuote { amount_paid, amount_issued, updated_at, ..new.clone() }
+    *old == MintQuote { updated_at, amount_paid, amount_issued, ..new.clone() }
 }
 
 /// A known credit moves the cursor and nothing else: the stream has been read that far all the same.
@@ -68,7 +68,7 @@ pub(super) fn issue(ledger: &Ledger, change: &Issue) -> Outcome {
         let quote = drawn(ledger.mint_quote(id)?, *amount, change.now)?;
         writes.mint_quotes.insert(id.clone(), Some(quote));
     }
-    refuse_known_outputs(ledger, change.outputs.iter().map(|signed| &signed.output))?;
+    refuse_known_outputs(ledger, &change.outputs.iter().map(|signed| &signed.output))?;
     refuse_unknown_keysets(ledger, change.outputs.iter().map(|signed| signed.output.keyset))?;
     let mut books = Books::new(ledger);
     for signed in &change.outputs {
@@ -88,7 +88,7 @@ fn issued_before(ledger: &Ledger, change: &Issue) -> Outcome {
     let same_quotes = contents.quotes.iter().eq(change.draws.iter().map(|(quote, _)| quote));
     let issue = contents.outputs.iter().all(|known| known.kind == OperationKind::Issue);
     if same_outputs && same_quotes && issue {
-        return stands(Applied::Signatures(signatures(&contents.outputs)?));
+        return Ok(unchanged(Applied::Signatures(signatures(&contents.outputs)?)));
     }
     refuse(Conflict::OperationEnded)
 }
@@ -96,7 +96,7 @@ fn issued_before(ledger: &Ledger, change: &Issue) -> Outcome {
 /// The stored signatures of outputs that must all have one.
 pub(super) fn signatures(outputs: &[KnownOutput]) -> Result<Vec<SignedRow>, ApplyError> {
     let signed = |known: &KnownOutput| {
-        let (c, dleq) = known.signature.clone()?;
+        let (c, dleq) = known.signature?;
         Some(SignedRow { output: known.output.clone(), c, dleq })
     };
     let rows: Option<Vec<SignedRow>> = outputs.iter().map(signed).collect();
@@ -117,7 +117,7 @@ fn drawn(quote: &MintQuote, amount: Amount, now: Timestamp) -> Result<MintQuote,
 fn known(operation: OperationId, signed: &SignedRow) -> KnownOutput {
     KnownOutput {
         output: signed.output.clone(),
-        signature: Some((signed.c, signed.dleq.clone())),
+        signature: Some((signed.c, signed.dleq)),
         operation,
         kind: OperationKind::Issue,
     }

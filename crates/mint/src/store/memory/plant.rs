@@ -15,7 +15,7 @@ impl Plant for MemoryStore {
         for row in rows {
             let output = ledger.outputs.get_mut(&row.output.b).expect("the output is reserved");
             assert_eq!(output.operation, operation, "the output is of another operation");
-            output.signature = Some((row.c, row.dleq.clone()));
+            output.signature = Some((row.c, row.dleq));
             let totals = ledger.totals.get_mut(&row.output.keyset).expect("the keyset is known");
             totals.issued = totals.issued.checked_add(row.output.amount).expect("a small amount");
         }

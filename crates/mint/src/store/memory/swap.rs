@@ -8,7 +8,7 @@ use crate::ports::{
 };
 
 use super::custody::{Reservation, refuse_overdrawn_reservation, remove, spend};
-use super::ledger::{Ledger, Outcome, Writes, corrupt, refuse, stands};
+use super::ledger::{Ledger, Outcome, Writes, corrupt, refuse, unchanged};
 use super::mint_quotes::signatures;
 
 pub(super) fn reserve(ledger: &Ledger, change: &ReserveSwap) -> Outcome {
@@ -35,7 +35,7 @@ fn reserved_before(ledger: &Ledger, row: &OperationRecord, owner: OwnerId, reser
     if row.kind != OperationKind::Swap || !reservation.stands(ledger) {
         return corrupt("the id of another operation");
     }
-    stands(Applied::Done)
+    Ok(unchanged(Applied::Done))
 }
 
 fn new_row(change: &ReserveSwap) -> OperationRecord {
@@ -76,7 +76,7 @@ fn settled_before(ledger: &Ledger, change: &SettleSwap) -> Outcome {
     let contents = ledger.contents_of(change.operation);
     let swap = contents.outputs.iter().all(|known| known.kind == OperationKind::Swap);
     if swap && same_outputs(&contents.outputs, &change.outputs) {
-        return stands(Applied::Signatures(signatures(&contents.outputs)?));
+        return Ok(unchanged(Applied::Signatures(signatures(&contents.outputs)?)));
     }
     refuse(Conflict::OperationGone)
 }
@@ -118,7 +118,7 @@ pub(super) fn resolve(ledger: &Ledger, change: &ResolveSwap) -> Outcome {
         return Ok((remove(ledger, change.operation)?, Applied::Resolved(SwapResolution::Removed)));
     }
     if signed < contents.outputs.len() {
-        return stands(Applied::Resolved(SwapResolution::Mixed));
+        return Ok(unchanged(Applied::Resolved(SwapResolution::Mixed)));
     }
     // Whoever stored the signatures has counted them as issued; what is left is to redeem the PENDING inputs.
     Ok((spend(ledger, change.operation, &[], &[])?, Applied::Resolved(SwapResolution::Spent)))

@@ -22,6 +22,7 @@ impl Harness for InMemory {
         store
     }
 
+    #[expect(clippy::disallowed_methods, reason = "the races of the suite run beside the test")]
     fn spawn(task: BoxFuture<'static, ()>) {
         drop(tokio::spawn(task));
     }

@@ -6,14 +6,14 @@ use crate::ports::{Applied, Conflict, MeltQuoteStatus, OperationId, OperationRec
 use crate::store::TOMBSTONE_SECS;
 
 use super::at_most;
-use super::ledger::{Ledger, Outcome, Writes, refuse, stands};
+use super::ledger::{Ledger, Outcome, Writes, refuse, unchanged};
 
 pub(super) fn take_over(ledger: &Ledger, change: &TakeOver) -> Outcome {
     let Some(row) = ledger.operations.get(&change.operation) else {
         return refuse(Conflict::OperationGone);
     };
     if row.owner == change.to {
-        return stands(Applied::Done);
+        return Ok(unchanged(Applied::Done));
     }
     if row.owner != change.from {
         return refuse(Conflict::OperationGone);

@@ -73,7 +73,7 @@ async fn reserving_holds_quote_inputs_and_blanks(bench: &Bench) {
         contents.inputs.iter().all(|known| known.state == InputState::Pending && known.kind == OperationKind::Melt)
     );
     assert!(contents.outputs.iter().all(|known| known.signature.is_none() && known.kind == OperationKind::Melt));
-    assert_eq!(contents.quotes, [melt.quote.id.clone()]);
+    assert_eq!(contents.quotes, std::slice::from_ref(&melt.quote.id));
     let row = &ledger.operations[&melt.operation];
     assert_eq!((row.kind, row.state, row.owner), (OperationKind::Melt, OperationState::Reserved, ALICE));
     let progress = MeltProgress { quote: melt.quote.id.clone(), not_after: None, dispatched_by: None, paid: None };

@@ -78,10 +78,10 @@ async fn settling_spends_and_gives_change(bench: &Bench) {
     assert!(contents.inputs.iter().all(|known| known.state == InputState::Spent));
     let change = &melt.change[0];
     assert_eq!(contents.outputs[0].output, change.output, "the imprinted amount is kept");
-    assert_eq!(contents.outputs[0].signature, Some((change.c, change.dleq.clone())));
+    assert_eq!(contents.outputs[0].signature, Some((change.c, change.dleq)));
     assert_eq!(contents.outputs[1].output, melt.blanks[1], "a blank without change stays as it is");
     assert_eq!(contents.outputs[1].signature, None);
-    assert_eq!(contents.quotes, [melt.quote.id.clone()]);
+    assert_eq!(contents.quotes, std::slice::from_ref(&melt.quote.id));
     assert_eq!(bench.totals(sat()).await, [FUNDS + 1, 12, 0, 2]);
 }
 

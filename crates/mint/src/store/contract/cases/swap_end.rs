@@ -53,7 +53,7 @@ async fn settling_signs_and_spends(bench: &Bench) {
     let contents = &ledger.contents[&swap.operation];
     assert!(contents.inputs.iter().map(|known| &known.row).eq(&swap.inputs), "witnesses and all");
     assert!(contents.inputs.iter().all(|known| known.state == InputState::Spent));
-    let stored: Vec<_> = contents.outputs.iter().map(|known| (known.output.clone(), known.signature.clone())).collect();
+    let stored: Vec<_> = contents.outputs.iter().map(|known| (known.output.clone(), known.signature)).collect();
     let given: Vec<_> = swap.signed().into_iter().map(|row| (row.output, Some((row.c, row.dleq)))).collect();
     assert_eq!(stored, given);
     assert!(ledger.operations.is_empty(), "the row goes");
