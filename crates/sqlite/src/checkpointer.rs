@@ -9,7 +9,9 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 
+use crate::database::OpenError;
 use crate::fault::{Reach, reach};
 use crate::health::Health;
 use crate::queue::Queue;
@@ -51,13 +53,15 @@ pub(crate) struct Checkpointer {
 
 impl Checkpointer {
     /// Starts the thread on its connection.
-    pub(crate) fn start(connection: Connection, health: Health) -> std::io::Result<Self> {
+    pub(crate) fn start(connection: Connection, health: Health) -> Result<Self, OpenError> {
+        connection.busy_timeout(READER_PATIENCE).map_err(OpenError::sqlite("prepare"))?;
         // One passive request, one to empty the log, one at the end: more never wait.
         let queue = Arc::new(Queue::new(3));
         let requests = Requests(Arc::clone(&queue));
         let thread = thread::Builder::new()
             .name("hazel-checkpoint".to_owned())
-            .spawn(move || work(&queue, &connection, &health))?;
+            .spawn(move || work(&queue, &connection, &health))
+            .map_err(OpenError::Thread)?;
         Ok(Self { requests, thread: Some(thread) })
     }
 
@@ -89,6 +93,10 @@ fn work(queue: &Queue<Task>, connection: &Connection, health: &Health) {
                 }
             }
         }
+    }
+    if health.poisoned().is_none() {
+        // The last connection to close removes the empty log. It loses nothing where it cannot.
+        let _ = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false);
     }
 }
 

@@ -104,6 +104,9 @@ pub enum OpenError {
         /// What this program would have opened.
         expected: &'static str,
     },
+    /// The operating system gives no thread.
+    #[error("cannot start a thread for the database: {0}")]
+    Thread(io::Error),
     /// SQLite refused something.
     #[error("cannot {what} the database: {error}")]
     Sqlite {

@@ -1,6 +1,5 @@
 //! A database in use: one writer, a few readers, a checkpointer, and their orderly end.
 
-use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -44,10 +43,8 @@ impl<L: Ledger> Engine<L> {
         if let Some(connection) = connections.first() {
             verify(connection)?;
         }
-        let no_thread =
-            |error: io::Error| OpenError::File { what: "start a thread for", path: database.path().to_owned(), error };
-        let checkpointer = Checkpointer::start(database.checkpointer()?, health.clone()).map_err(no_thread)?;
-        let readers = Readers::start(connections, options.read_queue).map_err(no_thread)?;
+        let checkpointer = Checkpointer::start(database.checkpointer()?, health.clone())?;
+        let readers = Readers::start(connections, options.read_queue)?;
         let (writer, writes) = Writer::start(
             Arc::clone(&database),
             health.clone(),

@@ -13,9 +13,13 @@ mod migration;
 mod mint;
 mod queue;
 mod readers;
+#[cfg(feature = "wallet")]
+mod wallet;
 mod writer;
 
 pub use database::{OpenError, OpenOptions};
 pub use key::{DatabaseKey, KeyError, MAX_KEY_BYTES};
 #[cfg(feature = "mint")]
 pub use mint::{APPLICATION_ID as MINT_APPLICATION_ID, MintStore};
+#[cfg(feature = "wallet")]
+pub use wallet::{APPLICATION_ID as WALLET_APPLICATION_ID, WalletStore};

@@ -7,6 +7,7 @@ use std::thread::{self, JoinHandle};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use crate::database::OpenError;
 use crate::fault::{Reach, StoreFault, reach};
 use crate::queue::{Queue, Refused};
 
@@ -41,13 +42,14 @@ pub(crate) struct Readers {
 
 impl Readers {
     /// Starts one thread for each connection; up to `capacity` reads may wait.
-    pub(crate) fn start(connections: Vec<Connection>, capacity: usize) -> std::io::Result<Self> {
+    pub(crate) fn start(connections: Vec<Connection>, capacity: usize) -> Result<Self, OpenError> {
         let queue = Arc::new(Queue::new(capacity));
         let mut readers = Self { queue, threads: Vec::with_capacity(connections.len()) };
         for connection in connections {
             let queue = Arc::clone(&readers.queue);
             let builder = thread::Builder::new().name("hazel-read".to_owned());
-            readers.threads.push(builder.spawn(move || work(&queue, &connection))?);
+            let thread = builder.spawn(move || work(&queue, &connection)).map_err(OpenError::Thread)?;
+            readers.threads.push(thread);
         }
         Ok(readers)
     }

@@ -114,13 +114,12 @@ impl<L: Ledger> Writer<L> {
         let max_wal_pages = i32::try_from(max_wal_pages).unwrap_or(i32::MAX);
         let log = Log::new(checkpoints, max_wal_pages);
         let connection = connect(&database, &log.pages)?;
-        let path = database.path().to_owned();
         let groups = Groups { database, log, connection: Some(connection), health: health.clone() };
         let work = Work { queue: Arc::clone(&queue), health: health.clone() };
         let thread = thread::Builder::new()
             .name("hazel-write".to_owned())
             .spawn(move || work.run(groups))
-            .map_err(|error| OpenError::File { what: "start a thread for", path, error })?;
+            .map_err(OpenError::Thread)?;
         let handle = WriteHandle { queue: Arc::clone(&queue), health };
         Ok((Self { queue, thread: Some(thread) }, handle))
     }

@@ -1,6 +1,8 @@
 //! What the tests of the mint store share.
 #![allow(dead_code, unreachable_pub, reason = "each test program uses its own part")]
 
+pub mod workload;
+
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
