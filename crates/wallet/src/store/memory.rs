@@ -52,6 +52,12 @@ impl MemoryStore {
         Self { tables: Arc::clone(&self.tables), newest: Arc::clone(&self.newest), session: session(number) }
     }
 
+    /// The same store under the same session.
+    #[cfg(feature = "contract")]
+    pub(crate) fn twin(&self) -> Self {
+        Self { tables: Arc::clone(&self.tables), newest: Arc::clone(&self.newest), session: self.session }
+    }
+
     /// A store of its own with the content that this one has now, under a new session: a copy of the disk at a crash.
     #[must_use]
     pub fn snapshot(&self) -> Self {
@@ -205,6 +211,9 @@ impl Tables {
         for proof in moves.add {
             if (proof.status == ProofStatus::Held) != proof.held_by.is_some() {
                 return Err(Conflict::Malformed("a held proof names its holder"));
+            }
+            if proof.status == ProofStatus::Sent && proof.sent_by.is_none() {
+                return Err(Conflict::Malformed("a sent proof names its operation"));
             }
             self.proofs.entry(proof.y).or_insert(proof);
         }

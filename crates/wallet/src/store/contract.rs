@@ -1,1 +1,0 @@
-//! One suite of cases that every wallet store must pass.
