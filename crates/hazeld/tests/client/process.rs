@@ -65,6 +65,12 @@ impl Launch {
         self
     }
 
+    /// Changes the command itself.
+    pub(crate) fn with(mut self, change: impl FnOnce(&mut Command)) -> Self {
+        change(&mut self.command);
+        self
+    }
+
     /// Starts it and waits until it listens.
     pub(crate) fn start(self) -> Hazeld {
         let mut hazeld = self.spawn();
