@@ -1,12 +1,11 @@
 //! Shows that the released mint holds none of the points at which a test can stop or kill it.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result};
 
 use crate::Places;
-use crate::process::run as run_command;
+use crate::process::{cargo, run as run_command};
 use crate::tally::Tally;
 
 /// Where the mint with failpoints is built, inside the target folder.
@@ -48,9 +47,9 @@ pub(crate) fn build_dev(places: &Places) -> Result<PathBuf> {
 }
 
 fn build(places: &Places, target: &Path, arguments: &[&str]) -> Result<()> {
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--locked", "-p", "hazeld", "--target-dir"]).arg(target).args(arguments);
-    run_command(cargo.current_dir(&places.root))
+    let mut build = cargo();
+    build.args(["build", "--locked", "-p", "hazeld", "--target-dir"]).arg(target).args(arguments);
+    run_command(build.current_dir(&places.root))
 }
 
 fn expect_marker(binary: &Path, expected: bool) -> Result<Tally> {

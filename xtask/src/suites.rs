@@ -3,7 +3,6 @@
 //! Suites whose features replace a library or plant failpoints build into target folders of their own, so that no two
 //! meanings of one crate ever meet in one folder.
 
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -84,7 +83,7 @@ fn crash(places: &Places) -> Result<Tally> {
 /// Runs `cargo test` in the folder `inside` of the target folder and adds up what its test binaries say.
 fn cargo_test(places: &Places, inside: Option<&str>, arguments: &[&str]) -> Result<Tally> {
     let target = inside.map_or_else(|| places.target.clone(), |folder| places.target.join(folder));
-    let mut cargo = Command::new(env!("CARGO"));
+    let mut cargo = process::cargo();
     cargo.args(["test", "--locked", "--no-fail-fast", "--target-dir"]).arg(target).args(arguments);
     let mut tally = Tally::default();
     let status = process::run_watched(cargo.current_dir(&places.root), |line| {
