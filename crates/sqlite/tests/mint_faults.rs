@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use hazel_mint::ports::Store;
 use hazel_mint::store::contract::Snapshot;
 use hazel_sqlite::{MintStore, OpenOptions};
@@ -22,6 +23,11 @@ use support::{file, options};
 const DATABASE: &str = "HAZEL_TEST_DATABASE";
 const REPORT: &str = "HAZEL_TEST_REPORT";
 const TRACE: &str = "HAZEL_TEST_TRACE";
+
+/// How a child ends that could not open its database.
+const NOT_OPENED: i32 = 3;
+/// How a child ends whose store has said that the process must stop.
+const STOPPED: i32 = 4;
 
 /// What the clients of a child do.
 fn plan() -> Plan {
@@ -61,7 +67,7 @@ fn look(path: &Path) -> Snapshot {
 fn child() {
     let Some(path) = std::env::var_os(DATABASE) else { return };
     let (report, trace) = (std::env::var_os(REPORT), std::env::var_os(TRACE));
-    let Ok(store) = MintStore::open(Path::new(&path), &short_log()) else { std::process::exit(3) };
+    let Ok(store) = MintStore::open(Path::new(&path), &short_log()) else { std::process::exit(NOT_OPENED) };
     let tell = move |(client, place): Step, told: Told| {
         let line = format!("{client} {place} {told:?}");
         if let Some(trace) = &trace {
@@ -72,8 +78,9 @@ fn child() {
             std::io::Write::write_all(&mut file, format!("{line}\n").as_bytes()).expect("written");
         }
     };
-    runtime().block_on(plan().run(Arc::new(store), tell));
-    std::process::exit(0);
+    let store = Arc::new(store);
+    runtime().block_on(plan().run(Arc::<MintStore>::clone(&store), tell));
+    std::process::exit(if store.closed().now_or_never().is_some() { STOPPED } else { 0 });
 }
 
 fn start_child(database: &Path) -> Command {
@@ -105,14 +112,21 @@ fn run_with(template: &[u8], fault: Fault) -> bool {
     command.env(REPORT, &report);
     shim::under_shim(&mut command, "/mint.sqlite", None, Some(fault));
     let code = command.status().expect("it runs").code();
-    assert!(matches!(code, Some(0 | 3)), "{fault:?}: the child ended with {code:?}");
+    assert!(matches!(code, Some(0 | NOT_OPENED | STOPPED)), "{fault:?}: the child ended with {code:?}");
     let text = fs::read_to_string(&report).unwrap_or_default();
     let told: BTreeMap<Step, Told> = text.lines().map(parse).collect();
     if let Err(why) = plan().check(&look(&database), &told) {
         panic!("{fault:?}: {why}");
     }
-    code == Some(0) && told.values().filter(|told| **told == Told::Yes).count() == plan().steps().count()
+    let all_said_yes = told.values().filter(|told| **told == Told::Yes).count() == plan().steps().count();
+    let was_harmed = code != Some(0) || !all_said_yes;
+    let must_stop = fault.sync && was_harmed && code != Some(NOT_OPENED);
+    assert_eq!(code == Some(STOPPED), must_stop, "{fault:?}: a failed sync stops the store at once, and nothing else does");
+    !was_harmed
 }
+
+/// Every run makes more calls of each kind than this.
+const EVERY_RUN: usize = 8;
 
 /// Fails call 1, 2, 3 .. until a run makes fewer calls than that.
 fn fail_each_call(fault: impl Fn(usize) -> Fault, stride: usize) {
@@ -123,6 +137,7 @@ fn fail_each_call(fault: impl Fn(usize) -> Fault, stride: usize) {
     while unharmed < 3 {
         assert!(at < 2000, "the calls never end");
         unharmed = if run_with(&template, fault(at)) { unharmed + 1 } else { 0 };
+        assert!(unharmed == 0 || at > EVERY_RUN, "nobody noticed that call {at} failed");
         at += stride;
     }
 }
