@@ -1,6 +1,7 @@
 //! One wallet: a mint, a unit, a seed, and what the store remembers of them.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -71,6 +72,8 @@ pub(crate) struct Inner {
     pub(crate) policy: Policy,
     curve: Curve,
     driven: Arc<Mutex<BTreeSet<OperationId>>>,
+    /// The time in the last operation id, in milliseconds.
+    last_id: AtomicU64,
 }
 
 impl std::fmt::Debug for Wallet {
@@ -140,7 +143,9 @@ impl Wallet {
         environment.fill_random(&mut *entropy);
         let curve = Curve::new(&entropy);
         let driven = Arc::default();
-        let inner = Inner { store, connector, environment, seed, fingerprint, mint, unit, policy, curve, driven };
+        let last_id = AtomicU64::new(0);
+        let inner =
+            Inner { store, connector, environment, seed, fingerprint, mint, unit, policy, curve, driven, last_id };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -206,7 +211,7 @@ impl Wallet {
         Ok(balance.unwrap_or_default())
     }
 
-    /// Completed operations of this wallet, newest first: up to `limit`, older than `before`.
+    /// Completed operations of this wallet, the last completed first: up to `limit`, completed before `before`.
     ///
     /// # Errors
     /// [`Error::Read`].
@@ -242,11 +247,14 @@ impl Wallet {
         self.inner.environment.sleep(Duration::from_secs(seconds)).await;
     }
 
-    /// A new id: a UUID v7 of the environment's time and randomness.
+    /// A new id: a UUID v7 of the environment's time and randomness, later than all before.
     pub(crate) fn new_operation_id(&self) -> OperationId {
         let mut random = [0; 10];
         self.inner.environment.fill_random(&mut random);
-        let millis = self.now().to_unix().saturating_mul(1000);
+        let now = self.now().to_unix().saturating_mul(1000);
+        let later = |last: u64| Some(now.max(last.saturating_add(1)));
+        let last = self.inner.last_id.fetch_update(Ordering::Relaxed, Ordering::Relaxed, later);
+        let millis = last.ok().and_then(later).unwrap_or(now);
         let id = uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid();
         OperationId::from_bytes(*id.as_bytes())
     }

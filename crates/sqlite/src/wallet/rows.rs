@@ -238,8 +238,11 @@ pub(super) fn history(
     before: Option<OperationId>,
     limit: u32,
 ) -> Result<Vec<HistoryEntry>, StoreFault> {
-    // Seventeen bytes of 0xff sort after every id.
-    let before = before.map_or(vec![0xff; 17], |id| id.as_bytes().to_vec());
+    let before = match before {
+        None => i64::MAX,
+        // The number of no line is below 1.
+        Some(id) => one(connection, sql::HISTORY_NUMBER, [id.as_bytes()], |row| Ok(row.get("number")?))?.unwrap_or(0),
+    };
     match of {
         Some((mint, unit)) => {
             all(connection, sql::HISTORY_OF, (before, limit, mint.as_str(), unit.as_str()), history_entry)

@@ -88,8 +88,9 @@ statements! {
 
     ADD_HISTORY = "INSERT INTO history (operation_id, mint, unit, kind, amount, fee, at, memo, invoice, preimage) \
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
-    HISTORY = history!("WHERE operation_id < ?1 ORDER BY operation_id DESC LIMIT ?2");
-    HISTORY_OF = history!("WHERE mint = ?3 AND unit = ?4 AND operation_id < ?1 ORDER BY operation_id DESC LIMIT ?2");
+    HISTORY_NUMBER = "SELECT number FROM history WHERE operation_id = ?1";
+    HISTORY = history!("WHERE number < ?1 ORDER BY number DESC LIMIT ?2");
+    HISTORY_OF = history!("WHERE mint = ?3 AND unit = ?4 AND number < ?1 ORDER BY number DESC LIMIT ?2");
 }
 
 #[cfg(test)]

@@ -130,8 +130,8 @@ pub trait Store: Send + Sync + 'static {
     /// What there is of each mint and unit, in their order; pairs without unspent proofs are left out.
     async fn balances(&self) -> Result<Vec<BalanceRecord>, ReadError>;
 
-    /// Up to `limit` lines of the history, newest operation first, with ids smaller than `before`; of one mint and
-    /// unit, or of all.
+    /// Up to `limit` lines of the history, last written first, of one mint and unit or of all; only those written before
+    /// the line of the operation `before`, and none when that has no line.
     async fn history(
         &self,
         of: Option<(&MintUrl, &CurrencyUnit)>,

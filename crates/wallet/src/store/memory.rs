@@ -21,7 +21,7 @@ struct Tables {
     counters: BTreeMap<(SeedFingerprint, KeysetId), u64>,
     proofs: BTreeMap<PointBytes, ProofRecord>,
     operations: BTreeMap<OperationId, OperationRecord>,
-    history: BTreeMap<OperationId, HistoryEntry>,
+    history: Vec<HistoryEntry>,
 }
 
 /// A store that forgets everything when its last clone is dropped.
@@ -181,7 +181,7 @@ impl Tables {
             self.count(operation.seed, counter)?;
         }
         if let Some(entry) = history {
-            self.history.insert(operation.id, entry);
+            self.history.push(entry);
         }
         self.operations.insert(operation.id, operation);
         Ok(())
@@ -387,9 +387,13 @@ impl Store for MemoryStore {
     ) -> Result<Vec<HistoryEntry>, ReadError> {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         Ok(self.select(|tables| {
-            let newest_first = tables.history.values().rev();
+            let written = &tables.history;
+            let end = match before {
+                Some(before) => written.iter().position(|entry| entry.operation == before).unwrap_or(0),
+                None => written.len(),
+            };
+            let newest_first = written[..end].iter().rev();
             newest_first
-                .filter(|entry| before.is_none_or(|before| entry.operation < before))
                 .filter(|entry| of.is_none_or(|(mint, unit)| entry.mint == *mint && entry.unit == *unit))
                 .take(limit)
                 .cloned()

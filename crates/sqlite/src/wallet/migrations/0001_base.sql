@@ -89,9 +89,10 @@ BEGIN
     SELECT RAISE(ABORT, 'a spent proof stays spent');
 END;
 
--- Completed operations, as the user sees them.
+-- Completed operations, as the user sees them, in the order they were completed.
 CREATE TABLE history (
-    operation_id BLOB NOT NULL PRIMARY KEY CHECK (length(operation_id) = 16),
+    number INTEGER PRIMARY KEY,
+    operation_id BLOB NOT NULL UNIQUE CHECK (length(operation_id) = 16),
     mint TEXT NOT NULL,
     unit TEXT NOT NULL,
     kind TEXT NOT NULL,
@@ -101,5 +102,5 @@ CREATE TABLE history (
     memo TEXT,
     invoice TEXT,
     preimage TEXT
-) STRICT, WITHOUT ROWID;
-CREATE INDEX history_of_wallet ON history (mint, unit, operation_id);
+) STRICT;
+CREATE INDEX history_of_wallet ON history (mint, unit, number);
