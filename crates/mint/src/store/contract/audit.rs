@@ -258,3 +258,6 @@ fn melt_quotes_follow_their_operation(ledger: &Snapshot, faults: &mut Vec<String
         faults.push("two melt quotes of one invoice are pending or paid".to_owned());
     }
 }
+
+#[cfg(test)]
+mod tests;

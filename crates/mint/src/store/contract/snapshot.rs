@@ -165,7 +165,10 @@ impl Snapshot {
             if page.is_empty() {
                 return;
             }
-            assert!(page.len() <= 5, "a page is longer than its limit");
+            let sized = u32::try_from(page.len()).is_ok_and(|rows| rows <= PAGE);
+            assert!(sized, "a page is longer than its limit");
+            let ids: Vec<OperationId> = after.into_iter().chain(page.iter().map(|row| row.id)).collect();
+            assert!(ids.is_sorted_by(|a, b| a < b), "a page goes on upwards from where the last one ended");
             self.unfinished.extend(page);
         }
     }

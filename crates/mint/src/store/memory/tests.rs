@@ -95,3 +95,16 @@ const REFUSALS: [&str; 23] = [
     "WrongState",
     "Corrupt",
 ];
+
+#[test]
+#[should_panic(expected = "the suite ran no case")]
+fn a_suite_that_ran_nothing_has_not_passed() {
+    contract::Report::default().assert_passed();
+}
+
+#[test]
+#[should_panic(expected = "1 of 1 cases failed")]
+fn a_suite_with_a_failure_has_not_passed() {
+    let failed = vec![("a case".to_owned(), "a reason".to_owned())];
+    contract::Report { ran: vec!["a case".to_owned()], failed }.assert_passed();
+}

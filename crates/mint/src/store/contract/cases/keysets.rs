@@ -4,7 +4,7 @@ use hazel_protocol::CurrencyUnit;
 
 use crate::ports::{AddKeyset, Applied, BindSeed, Conflict, KeysetRecord, LatchKeyset};
 use crate::store::contract::Bench;
-use crate::store::contract::fixture::{KEYSETS, NOW, keyset, sat, sat_next, usd};
+use crate::store::contract::fixture::{KEYSETS, Minting, NOW, Swap, input, keyset, output, sat, sat_next, usd};
 
 cases!("keysets":
     one_seed_is_bound,
@@ -17,6 +17,7 @@ cases!("keysets":
     another_keyset_of_the_index_is_refused,
     a_new_keyset_is_not_latched,
     latching_is_kept_and_cleared,
+    ids_of_both_versions_are_kept,
     latching_an_unknown_keyset_is_refused,
 );
 
@@ -109,6 +110,26 @@ async fn latching_is_kept_and_cleared(bench: &Bench) {
     assert!(bench.snapshot().await.keysets.iter().map(|keyset| keyset.latched).eq([true, false]));
     bench.accept_twice(latch(false)).await;
     assert!(bench.snapshot().await.keysets.iter().all(|keyset| !keyset.latched));
+}
+
+async fn ids_of_both_versions_are_kept(bench: &Bench) {
+    let old = KeysetRecord {
+        id: KEYSETS.usd.keys.id_v1(),
+        unit: "hours".parse().expect("a unit"),
+        final_expiry: Some(NOW.plus(1)),
+        ..KEYSETS.usd.clone()
+    };
+    bench.accept_twice(add(&old)).await;
+    bench.accept_twice(add(&KEYSETS.usd)).await;
+    assert!(bench.snapshot().await.keysets.iter().eq([&old, &KEYSETS.usd]));
+    let minting = Minting::of(1, old.id, old.unit.clone(), &[8]);
+    bench.mint(&minting).await;
+    let swap =
+        Swap { inputs: vec![input(1, old.id, 8)], outputs: vec![output(1, old.id, 8)], fees: vec![], ..Swap::new(1) };
+    bench.accept(swap.reserve()).await;
+    bench.accept_twice(swap.settle()).await;
+    assert_eq!(bench.totals(old.id).await, [16, 8, 0, 0]);
+    assert_eq!(bench.totals(usd()).await, [0; 4]);
 }
 
 async fn latching_an_unknown_keyset_is_refused(bench: &Bench) {

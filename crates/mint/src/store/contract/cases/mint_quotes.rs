@@ -1,6 +1,6 @@
 //! Mint quotes: `OpenMintQuote`, `CreditMintQuote`.
 
-use hazel_protocol::{Amount, CurrencyUnit};
+use hazel_protocol::{Amount, CurrencyUnit, QuoteId};
 
 use crate::ports::{Applied, Conflict, CreditMintQuote, MintQuote, OpenMintQuote};
 use crate::store::contract::Bench;
@@ -8,6 +8,7 @@ use crate::store::contract::fixture::{Minting, NOW, payment_hash, quote_id, sat}
 
 cases!("mint quotes":
     an_opened_quote_is_kept_whole,
+    odd_texts_are_kept_as_they_are,
     another_quote_of_the_id_is_refused,
     another_quote_of_the_payment_hash_is_refused,
     opened_again_after_a_credit_it_answers_as_it_is,
@@ -35,6 +36,25 @@ async fn an_opened_quote_is_kept_whole(bench: &Bench) {
     }
     let bare = MintQuote { amount: None, ..Minting::of(3, sat(), CurrencyUnit::Auth, &[1]).quote };
     assert_eq!(bench.accept(OpenMintQuote { quote: bare.clone() }).await, Applied::MintQuote(bare));
+}
+
+async fn odd_texts_are_kept_as_they_are(bench: &Bench) {
+    let texts = [
+        "'); DROP TABLE mint_quotes; --",
+        "\u{1b}[31m\u{202e}ünï¢øðé\u{1f4a9}",
+        "line\r\nline\0end",
+        &"x".repeat(8_192),
+    ];
+    for (n, text) in (1..).zip(texts) {
+        let mut minting = Minting::new(n);
+        minting.quote.id = QuoteId::new(format!("{n}{}", "_-A".repeat(21))).expect("64 characters");
+        minting.quote.request = text.to_owned();
+        bench.accept_twice(minting.open()).await;
+        let credit = CreditMintQuote { credit: text.to_owned(), ..minting.credit() };
+        bench.accept_twice(credit).await;
+        let kept = &bench.snapshot().await.mint_quotes[&minting.quote.id];
+        assert_eq!((kept.request.as_str(), kept.amount_paid), (text, minting.amount()));
+    }
 }
 
 async fn another_quote_of_the_id_is_refused(bench: &Bench) {

@@ -18,6 +18,7 @@ cases!("settle melt":
     anybody_settles_what_is_paid,
     vouched_payments_have_no_preimage,
     only_a_paid_melt_is_settled,
+    an_issue_is_not_the_melt_of_its_quotes_id,
     a_settled_melt_answers_with_the_quote,
     change_is_of_this_melts_blanks,
     any_blanks_may_get_change,
@@ -137,6 +138,19 @@ async fn only_a_paid_melt_is_settled(bench: &Bench) {
     for swap in [held, done] {
         bench.refuse(SettleMelt { operation: swap.operation, ..melt.settle() }, Conflict::OperationGone).await;
     }
+}
+
+/// Mint and melt quotes have ids of their own.
+async fn an_issue_is_not_the_melt_of_its_quotes_id(bench: &Bench) {
+    bench.fund().await;
+    let (mut minting, mut melt) = (Minting::new(1), Melt::new(1));
+    melt.quote.id = quote_id("same", 1);
+    minting.quote.id = quote_id("same", 1);
+    bench.mint(&minting).await;
+    bench.accept_twice(melt.open()).await;
+    bench.refuse(SettleMelt { operation: minting.operation, ..melt.settle() }, Conflict::OperationGone).await;
+    bench.accept(melt.reserve()).await;
+    bench.refuse(SettleMelt { operation: minting.operation, ..melt.settle() }, Conflict::OperationGone).await;
 }
 
 async fn a_settled_melt_answers_with_the_quote(bench: &Bench) {

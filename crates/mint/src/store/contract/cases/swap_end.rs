@@ -1,6 +1,6 @@
 //! How a swap ends: `SettleSwap`, `ReleaseSwap`.
 
-use hazel_protocol::Amount;
+use hazel_protocol::{Amount, CurrencyUnit};
 
 use crate::ports::{
     Applied, Change, Conflict, InputState, KeysetTotals, LatchKeyset, OutputRow, Prune, ReleaseSwap, SettleSwap,
@@ -9,7 +9,7 @@ use crate::ports::{
 use crate::store::TOMBSTONE_SECS;
 use crate::store::contract::Bench;
 use crate::store::contract::fixture::{
-    BOB, FUNDS, Melt, Minting, NOW, Swap, b, input, operation, output, sat, sign, sign_all, usd,
+    BOB, FUNDS, Melt, Minting, NOW, Swap, b, input, operation, output, sat, sat_next, sign, sign_all, usd,
 };
 
 cases!("end of a swap":
@@ -22,6 +22,9 @@ cases!("end of a swap":
     a_settled_swap_has_no_other_outputs,
     exactly_the_reserved_outputs_are_signed,
     inputs_are_outputs_plus_fees,
+    fees_are_of_known_keysets,
+    outputs_signed_by_other_hands_are_not_signed_again,
+    a_thousand_of_each_keep_their_order,
     an_overdrawn_keyset_lets_nothing_out,
     a_latched_keyset_still_settles,
     a_spent_proof_stays_spent,
@@ -183,6 +186,42 @@ async fn inputs_are_outputs_plus_fees(bench: &Bench) {
     let minting_money = Swap { outputs: vec![output(21, sat(), 64)], fees: vec![], ..Swap::new(2) };
     bench.accept(minting_money.reserve()).await;
     bench.reject(minting_money.settle()).await;
+}
+
+async fn fees_are_of_known_keysets(bench: &Bench) {
+    bench.fund().await;
+    let swap = reserved(bench, 1).await;
+    let fees = vec![(sat_next(), Amount::from_u64(1))];
+    bench.refuse(SettleSwap { fees, ..swap.settle() }, Conflict::KeysetUnknown(sat_next())).await;
+}
+
+async fn outputs_signed_by_other_hands_are_not_signed_again(bench: &Bench) {
+    bench.fund().await;
+    let swap = reserved(bench, 1).await;
+    bench.plant_signatures(swap.operation, &swap.signed()[..1]).await;
+    bench.reject(swap.settle()).await;
+    bench.plant_signatures(swap.operation, &swap.signed()[1..]).await;
+    bench.reject(swap.settle()).await;
+}
+
+/// The most that a request may hold.
+async fn a_thousand_of_each_keep_their_order(bench: &Bench) {
+    bench.fund().await;
+    for n in 1..=4 {
+        bench.mint(&Minting::of(n, sat(), CurrencyUnit::Sat, &[128, 128])).await;
+    }
+    let shuffled = |n: u32| 10_000 + (n * 617) % 1_000;
+    let swap = Swap {
+        inputs: (0..1_000).map(|n| input(shuffled(n), sat(), 1)).collect(),
+        outputs: (0..1_000).map(|n| output(shuffled(n + 500), sat(), 1)).collect(),
+        fees: vec![],
+        ..Swap::new(1)
+    };
+    bench.accept_twice(swap.reserve()).await;
+    assert_eq!(bench.accept(swap.settle()).await, Applied::Signatures(swap.signed()));
+    let contents = bench.store().contents(swap.operation).await.expect("contents can be read");
+    assert!(contents.inputs.iter().map(|known| &known.row).eq(&swap.inputs));
+    assert!(contents.outputs.iter().map(|known| &known.output).eq(&swap.outputs));
 }
 
 /// As when two reservations could not see each other.
