@@ -42,6 +42,17 @@ impl<'a> Columns<'a> {
         }
     }
 
+    /// Reads `column` of the row in `table` that the column `reference` of this row points to. It is NULL when there is no such row.
+    pub(crate) fn partner<T>(
+        self,
+        reference: &str,
+        (table, column): (&'static str, &str),
+        read: impl FnOnce(Self, &str) -> Result<T, StoreFault>,
+    ) -> Result<T, StoreFault> {
+        let partner = Self { table, ..self };
+        partner.optional(column, read)?.ok_or_else(|| self.malformed(reference))
+    }
+
     /// An integer that is not negative.
     pub(crate) fn unsigned(self, column: &str) -> Result<u64, StoreFault> {
         match self.value(column)? {

@@ -23,6 +23,9 @@ const PLAINTEXT_HEADER: &[u8; 16] = b"SQLite format 3\0";
 /// Prepared statements kept by each connection; more than any store has.
 const STATEMENT_CACHE: usize = 256;
 
+/// Constraints between tables are enforced, commits are synced, and 16 MiB of pages are kept.
+const WRITER_PRAGMAS: &str = "PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL; PRAGMA cache_size = -16384;";
+
 /// How a store is opened. The default is right for most programs.
 #[derive(Debug, Clone)]
 pub struct OpenOptions {
@@ -141,7 +144,7 @@ impl Database {
             return Err(OpenError::KeyUnsupported);
         }
         let path = create(path)?;
-        refuse_hard_links(&path)?;
+        check_file(&path)?;
         let lock = FileLock::take(&path).map_err(|error| match error {
             LockError::Held(holder) => OpenError::InUse { path: path.clone(), holder },
             LockError::Io(error) => OpenError::File { what: "lock", path: path.clone(), error },
@@ -154,6 +157,7 @@ impl Database {
     }
 
     /// The canonical path of the file.
+    #[cfg(test)]
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -161,8 +165,7 @@ impl Database {
     /// A connection for the one thread that writes. It never checkpoints by itself.
     pub(crate) fn writer(&self) -> Result<Connection, OpenError> {
         let connection = self.connect()?;
-        let pragmas = "PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL; PRAGMA cache_size = -16384;";
-        connection.execute_batch(pragmas).map_err(OpenError::sqlite("prepare"))?;
+        connection.execute_batch(WRITER_PRAGMAS).map_err(OpenError::sqlite("prepare"))?;
         if let Some(pages) = self.max_pages {
             let sql = format!("PRAGMA max_page_count = {pages};");
             connection.execute_batch(&sql).map_err(OpenError::sqlite("limit the size of"))?;
@@ -186,7 +189,7 @@ impl Database {
 
     /// The connection that finds out whether the key fits and turns on write-ahead logging.
     fn first_connection(&self) -> Result<Connection, OpenError> {
-        let connection = self.writer()?;
+        let connection = self.connect()?;
         if let Err(error) = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())) {
             return Err(match error.sqlite_error_code() {
                 Some(ErrorCode::NotADatabase) if self.key.is_some() => OpenError::WrongKey,
@@ -197,7 +200,11 @@ impl Database {
         let mode: String = connection
             .query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))
             .map_err(OpenError::sqlite("prepare"))?;
-        if mode.eq_ignore_ascii_case("wal") { Ok(connection) } else { Err(OpenError::NoWriteAheadLog) }
+        if !mode.eq_ignore_ascii_case("wal") {
+            return Err(OpenError::NoWriteAheadLog);
+        }
+        connection.execute_batch(WRITER_PRAGMAS).map_err(OpenError::sqlite("prepare"))?;
+        Ok(connection)
     }
 
     /// What every connection has in common. The key comes before any other statement.
@@ -263,19 +270,17 @@ fn sync_folder(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Refuses a file with two names: the lock is beside one of them only.
-fn refuse_hard_links(path: &Path) -> Result<(), OpenError> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt;
-        let found =
-            fs::metadata(path).map_err(|error| OpenError::File { what: "find", path: path.to_owned(), error })?;
-        if found.nlink() > 1 {
-            return Err(OpenError::HardLinked(path.to_owned()));
-        }
+/// Refuses what is no file, and a file with two names: the lock is beside one of them only.
+fn check_file(path: &Path) -> Result<(), OpenError> {
+    let failed = |error| OpenError::File { what: "use", path: path.to_owned(), error };
+    let found = fs::metadata(path).map_err(failed)?;
+    if !found.is_file() {
+        return Err(failed(io::Error::other("not a regular file")));
     }
-    #[cfg(not(unix))]
-    let _ = path;
+    #[cfg(unix)]
+    if std::os::unix::fs::MetadataExt::nlink(&found) > 1 {
+        return Err(OpenError::HardLinked(path.to_owned()));
+    }
     Ok(())
 }
 

@@ -121,7 +121,11 @@ fn run_with(template: &[u8], fault: Fault) -> bool {
     let all_said_yes = told.values().filter(|told| **told == Told::Yes).count() == plan().steps().count();
     let was_harmed = code != Some(0) || !all_said_yes;
     let must_stop = fault.sync && was_harmed && code != Some(NOT_OPENED);
-    assert_eq!(code == Some(STOPPED), must_stop, "{fault:?}: a failed sync stops the store at once, and nothing else does");
+    assert_eq!(
+        code == Some(STOPPED),
+        must_stop,
+        "{fault:?}: a failed sync stops the store at once, and nothing else does"
+    );
     !was_harmed
 }
 

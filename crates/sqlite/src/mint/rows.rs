@@ -38,6 +38,16 @@ impl Columns<'_> {
         KeysetId::from_bytes(self.bytes(column)?).map_err(|_| self.malformed(column))
     }
 
+    /// The id of the keyset that a row names by number.
+    fn keyset_of_row(self) -> Result<KeysetId, StoreFault> {
+        self.partner("keyset", ("keysets", "keyset_id"), Columns::keyset_id)
+    }
+
+    /// The id of the quote that a row names by number.
+    pub(super) fn quote_of_row(self, table: &'static str) -> Result<QuoteId, StoreFault> {
+        self.partner("quote", (table, "quote_id"), Columns::parsed)
+    }
+
     fn operation_id(self, column: &str) -> Result<OperationId, StoreFault> {
         self.array(column).map(OperationId::from_bytes)
     }
@@ -216,10 +226,8 @@ fn melt_progress(columns: Columns<'_>, state: OperationState) -> Result<MeltProg
     if state == OperationState::SetupComplete || paid.is_some() != (state == OperationState::Paid) {
         return Err(columns.malformed("state"));
     }
-    // The quote comes from its own table: NULL means that its row is gone.
-    let quote = columns.optional("quote_id", Columns::parsed)?.ok_or_else(|| columns.malformed("quote"))?;
     Ok(MeltProgress {
-        quote,
+        quote: columns.quote_of_row("melt_quotes")?,
         not_after: columns.optional("not_after", Columns::time)?,
         dispatched_by: columns.optional("dispatched_by", Columns::owner)?,
         paid,
@@ -248,7 +256,7 @@ pub(super) fn known_input(row: &Row<'_>) -> Result<KnownInput, StoreFault> {
     Ok(KnownInput {
         row: InputRow {
             y: columns.point("y")?,
-            keyset: columns.keyset_id("keyset_id")?,
+            keyset: columns.keyset_of_row()?,
             amount: columns.amount("amount")?,
             c: columns.point("c")?,
             witness: columns.optional("witness", Columns::witness)?,
@@ -282,7 +290,7 @@ pub(super) fn known_output(row: &Row<'_>) -> Result<KnownOutput, StoreFault> {
     Ok(KnownOutput {
         output: OutputRow {
             b: columns.point("b")?,
-            keyset: columns.keyset_id("keyset_id")?,
+            keyset: columns.keyset_of_row()?,
             amount: columns.amount("amount")?,
         },
         signature: signature(columns)?,
@@ -323,8 +331,9 @@ pub(super) fn outputs_of(connection: &Connection, operation: OperationId) -> Res
 
 /// Everything an operation brought in that is still there, in the order of its request.
 pub(super) fn contents(connection: &Connection, operation: OperationId) -> Result<Contents, StoreFault> {
-    let mut quotes =
-        all(connection, sql::DRAWN_QUOTES, [operation.as_bytes()], |row| Columns::of(row, "draws").parsed("quote_id"))?;
+    let mut quotes = all(connection, sql::DRAWN_QUOTES, [operation.as_bytes()], |row| {
+        Columns::of(row, "draws").quote_of_row("mint_quotes")
+    })?;
     quotes.extend(melt_quote_of(connection, operation)?.map(|quote| quote.id));
     let inputs = inputs_of(connection, operation)?;
     let outputs = outputs_of(connection, operation)?;

@@ -59,7 +59,7 @@ pub(super) fn credit(connection: &Connection, change: &CreditMintQuote) -> Outco
 
 /// The quote that a credit counted for.
 pub(super) fn credited(connection: &Connection, credit: &str) -> Result<Option<QuoteId>, StoreFault> {
-    one(connection, sql::CREDITED_QUOTE, [credit], |row| Columns::of(row, "credits").parsed("quote_id"))
+    one(connection, sql::CREDITED_QUOTE, [credit], |row| Columns::of(row, "credits").quote_of_row("mint_quotes"))
 }
 
 /// Books money that arrived for a quote, and gives the quote as it then is.
