@@ -1,11 +1,11 @@
 //! A token from somebody else: its proofs are checked, then swapped for own ones (NUT-03).
 
-use hazel_protocol::{Amount, KeysetError, MintUrl, PointBytes, Proof, Token, TokenError};
+use hazel_protocol::{Amount, ErrorCode, KeysetError, MintUrl, PointBytes, Proof, ProofState, Token, TokenError};
 
 use crate::error::Error;
 use crate::exchange::{input_fee, until_not_overtaken};
 use crate::keysets::Keysets;
-use crate::ports::{Moves, OperationId, ProofStatus};
+use crate::ports::{Change, MarkSpent, Moves, OperationId, ProofStatus};
 use crate::state::ReceiveRequested;
 use crate::verify;
 use crate::wallet::Wallet;
@@ -54,6 +54,7 @@ impl Wallet {
         let proofs = self.proofs_of(token, &keysets)?;
         verify::token(&keysets, &proofs, self.inner.policy.token_dleq)?;
         let own = self.own_among(&proofs).await?;
+        self.refuse_if_spent(&proofs).await?;
         let value = Amount::checked_sum(proofs.iter().map(|proof| proof.amount))?;
         let fee = input_fee(&keysets, &proofs)?;
         if value <= fee {
@@ -73,6 +74,27 @@ impl Wallet {
             return Err(TokenError::Keyset(KeysetError::Unknown).into());
         }
         Ok(proofs)
+    }
+
+    /// Asks whether somebody was faster, before counters are used up for nothing. The swap decides all the same, so an
+    /// answer that does not come is not waited for.
+    async fn refuse_if_spent(&self, proofs: &[Proof]) -> Result<(), Error> {
+        let ys: Vec<PointBytes> = proofs.iter().map(|proof| PointBytes::from(&proof.y())).collect();
+        let states = match self.states(&ys).await {
+            Err(Error::HostileMint { operation, violation }) => {
+                return Err(Error::HostileMint { operation, violation });
+            }
+            Err(_) => return Ok(()),
+            Ok(states) => states,
+        };
+        let spent: Vec<PointBytes> =
+            ys.into_iter().zip(states).filter(|(_, state)| *state == ProofState::Spent).map(|(y, _)| y).collect();
+        if spent.is_empty() {
+            return Ok(());
+        }
+        // Among them may be proofs that this wallet had handed out.
+        self.commit(Change::MarkSpent(MarkSpent { ys: spent })).await?;
+        Err(Error::Refused { code: ErrorCode::ProofsAlreadySpent.code(), detail: String::new() })
     }
 
     /// Those of the proofs that this wallet handed out and nobody was seen to claim.

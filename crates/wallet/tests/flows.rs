@@ -123,14 +123,17 @@ async fn the_faster_one_gets_the_token() {
     let alice = Peer::with(&bank, 1, 64).await;
     let (carol, dave) = (Peer::new(&bank, 2).await, Peer::new(&bank, 3).await);
     let token = send(&alice, 10).await;
+    let late = dave.wallet.prepare_receive(&token).await.unwrap();
     carol.wallet.prepare_receive(&token).await.unwrap().confirm().await.unwrap();
-    let error = dave.wallet.prepare_receive(&token).await.unwrap().confirm().await.unwrap_err();
+    let error = late.confirm().await.unwrap_err();
+    assert!(matches!(error, Error::Refused { code: 11_001, .. }), "{error}");
+    let error = dave.wallet.prepare_receive(&token).await.unwrap_err();
     assert!(matches!(error, Error::Refused { code: 11_001, .. }), "{error}");
     assert_eq!(dave.total().await, 0);
     let error = carol.wallet.prepare_receive(&token).await.unwrap_err();
     assert_eq!(error, Error::TokenAlreadyOwned);
     // Alice does not know yet, and tries to take it back.
-    let error = alice.wallet.prepare_receive(&token).await.unwrap().confirm().await.unwrap_err();
+    let error = alice.wallet.prepare_receive(&token).await.unwrap_err();
     assert!(matches!(error, Error::Refused { code: 11_001, .. }), "{error}");
     assert_eq!(alice.wallet.balance().await.unwrap().sent, sat(0));
     alice.assert_sound("alice").await;
