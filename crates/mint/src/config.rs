@@ -90,7 +90,7 @@ impl UnitConfig {
     }
 }
 
-/// What a request may ask for; every limit is the one NUT-06 shows.
+/// What a request may ask for. NUT-06 shows the limits of quotes.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// Proofs per request.

@@ -1,68 +1,85 @@
-//! The operations this process is driving right now.
+//! The operations this process is driving right now, and the requests that may yet begin one.
 //!
 //! An unfinished row of ours that is not in this set belongs to nobody: its task panicked, its release failed, or its
 //! reservation came late. The sweeper resolves it.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
 use crate::ports::OperationId;
 
-/// The set, and word of its size.
+/// The set, and how much is going on.
 #[derive(Debug)]
 pub(crate) struct Driving {
     operations: Mutex<BTreeSet<OperationId>>,
-    count: watch::Sender<usize>,
+    /// Operations and requests.
+    busy: watch::Sender<usize>,
 }
 
 impl Default for Driving {
     fn default() -> Self {
-        Self { operations: Mutex::default(), count: watch::Sender::new(0) }
+        Self { operations: Mutex::default(), busy: watch::Sender::new(0) }
     }
 }
 
 impl Driving {
+    fn operations(&self) -> MutexGuard<'_, BTreeSet<OperationId>> {
+        self.operations.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Takes `operation` in hand until the guard is dropped; `None` when somebody has it.
     pub(crate) fn claim(self: &Arc<Self>, operation: OperationId) -> Option<DrivingGuard> {
-        let mut operations = self.operations.lock().unwrap_or_else(PoisonError::into_inner);
-        if !operations.insert(operation) {
+        if !self.operations().insert(operation) {
             return None;
         }
-        self.count.send_replace(operations.len());
-        Some(DrivingGuard { operation, set: Arc::clone(self) })
+        Some(DrivingGuard { operation, busy: self.enter() })
+    }
+
+    /// Counts a request until the guard is dropped.
+    pub(crate) fn enter(self: &Arc<Self>) -> BusyGuard {
+        self.busy.send_modify(|busy| *busy += 1);
+        BusyGuard(Arc::clone(self))
     }
 
     /// Whether somebody here drives `operation`.
     pub(crate) fn contains(&self, operation: OperationId) -> bool {
-        self.operations.lock().unwrap_or_else(PoisonError::into_inner).contains(&operation)
+        self.operations().contains(&operation)
     }
 
-    /// How many are driven.
-    pub(crate) fn len(&self) -> usize {
-        *self.count.borrow()
+    /// Whether nothing is going on.
+    pub(crate) fn is_idle(&self) -> bool {
+        *self.busy.borrow() == 0
     }
 
-    /// Completes when none is driven.
+    /// Completes when nothing is going on.
     pub(crate) async fn idle(&self) {
-        let mut count = self.count.subscribe();
+        let mut busy = self.busy.subscribe();
         // The sender lives in `self`, so the wait ends only because the count is zero.
-        let _ = count.wait_for(|count| *count == 0).await;
+        let _ = busy.wait_for(|busy| *busy == 0).await;
     }
 }
 
-/// Holds one operation in the set; leaving it is what dropping does, also when a task panics.
+/// Counts as busy; dropping it ends that, also when a task panics.
+#[derive(Debug)]
+pub(crate) struct BusyGuard(Arc<Driving>);
+
+impl Drop for BusyGuard {
+    fn drop(&mut self) {
+        self.0.busy.send_modify(|busy| *busy -= 1);
+    }
+}
+
+/// Holds one operation in the set.
 #[derive(Debug)]
 pub(crate) struct DrivingGuard {
     operation: OperationId,
-    set: Arc<Driving>,
+    busy: BusyGuard,
 }
 
 impl Drop for DrivingGuard {
     fn drop(&mut self) {
-        let mut operations = self.set.operations.lock().unwrap_or_else(PoisonError::into_inner);
-        operations.remove(&self.operation);
-        self.set.count.send_replace(operations.len());
+        self.busy.0.operations().remove(&self.operation);
     }
 }

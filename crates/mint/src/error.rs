@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use hazel_protocol::{ErrorCode, ErrorResponse};
 
-use crate::ports::{ApplyError, ComputeFailed, Conflict, PaymentsError, ReadError, SignerError};
+use crate::ports::{ApplyError, ComputeFailed, Conflict, PaymentsError, ReadError, Refusal, SignerError};
 
 /// Who has to do something about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -220,14 +220,39 @@ impl From<SignerError> for MintError {
 impl From<PaymentsError> for MintError {
     fn from(error: PaymentsError) -> Self {
         match error {
-            PaymentsError::Refused(text) => Self::invalid(Group::Quote, text),
+            PaymentsError::Refused(refusal, text) => {
+                tracing::info!(%text, "the payment backend refused");
+                refusal.into()
+            }
             PaymentsError::Unavailable(text) => Self::Backend(text),
         }
     }
 }
 
+impl From<Refusal> for MintError {
+    fn from(refusal: Refusal) -> Self {
+        let quote = |detail: &'static str| Self::invalid(Group::Quote, detail);
+        match refusal {
+            Refusal::NotAnInvoice => quote("this is not an invoice that can be paid"),
+            Refusal::WrongNetwork => quote("the invoice is of another network"),
+            Refusal::Expired => quote("the invoice has expired"),
+            Refusal::AmountMissing => Self::refused_because(
+                ErrorCode::AmountlessInvoiceUnsupported,
+                "the invoice has no amount and the request gives none",
+            ),
+            Refusal::AmountlessUnsupported => Self::refused(ErrorCode::AmountlessInvoiceUnsupported),
+            Refusal::AmountDiffers => Self::refused(ErrorCode::AmountMismatch),
+            Refusal::AmountImpossible => Self::refused(ErrorCode::AmountOutsideLimit),
+            Refusal::NoRoute => Self::refused_because(ErrorCode::LightningPaymentFailed, "no route to the payee"),
+            Refusal::TooLate => Self::refused(ErrorCode::LightningPaymentFailed),
+            Refusal::Other => quote("the lightning backend refuses this request"),
+        }
+    }
+}
+
 impl From<ComputeFailed> for MintError {
-    fn from(failed: ComputeFailed) -> Self {
-        Self::Bug(failed.to_string())
+    /// The pool is full, or the job panicked, which the pool reports.
+    fn from(_: ComputeFailed) -> Self {
+        Self::Busy { retry_after_secs: 1 }
     }
 }

@@ -37,9 +37,18 @@ impl Keyring {
         self.order.iter().filter_map(|id| self.keysets.get(id))
     }
 
-    /// The keyset that signs outputs of `unit`.
-    pub fn active(&self, unit: &CurrencyUnit) -> Option<&Arc<KeysetRecord>> {
-        self.active.get(unit).and_then(|id| self.keysets.get(id))
+    /// The keyset that signs outputs of `unit`; `None` also when it has expired.
+    pub fn active(&self, unit: &CurrencyUnit, now: Timestamp) -> Option<&Arc<KeysetRecord>> {
+        self.active.get(unit).and_then(|id| self.keysets.get(id)).filter(|keyset| keyset.signs(now))
+    }
+
+    /// This keyring with `added` as the keyset that signs its unit.
+    pub fn with(&self, added: KeysetRecord) -> Self {
+        let stays_active = |record: &KeysetRecord| record.active && record.unit != added.unit;
+        let former = |record: &Arc<KeysetRecord>| KeysetRecord { active: stays_active(record), ..(**record).clone() };
+        let mut records: Vec<KeysetRecord> = self.iter().map(former).collect();
+        records.push(added);
+        Self::new(records)
     }
 
     /// A known keyset, whatever its state.
@@ -56,10 +65,10 @@ impl Keyring {
     /// 12001 or 12003.
     pub fn spendable(&self, id: &KeysetId, now: Timestamp) -> Result<&Arc<KeysetRecord>, MintError> {
         let keyset = self.known(id)?;
-        match keyset.final_expiry {
-            Some(expiry) if expiry <= now => Err(MintError::refused(ErrorCode::KeysetExpired)),
-            _ => Ok(keyset),
+        if keyset.has_expired(now) {
+            return Err(MintError::refused(ErrorCode::KeysetExpired));
         }
+        Ok(keyset)
     }
 
     /// A keyset that signs: spendable and active.
@@ -78,21 +87,21 @@ impl Keyring {
     }
 
     /// `GET /v1/keys`: the keysets that sign, with their keys.
-    pub fn keys_response(&self) -> KeysResponse {
-        KeysResponse { keysets: list(self.iter().filter(|keyset| keyset.active).map(|k| with_keys(k))) }
+    pub fn keys_response(&self, now: Timestamp) -> KeysResponse {
+        KeysResponse { keysets: list(self.iter().filter(|keyset| keyset.signs(now)).map(|k| with_keys(k, now))) }
     }
 
     /// `GET /v1/keys/{id}`: one keyset, active or not.
     ///
     /// # Errors
     /// 12001.
-    pub fn keys_of_response(&self, id: &KeysetId) -> Result<KeysResponse, MintError> {
-        Ok(KeysResponse { keysets: list(std::iter::once(with_keys(self.known(id)?))) })
+    pub fn keys_of_response(&self, id: &KeysetId, now: Timestamp) -> Result<KeysResponse, MintError> {
+        Ok(KeysResponse { keysets: list(std::iter::once(with_keys(self.known(id)?, now))) })
     }
 
     /// `GET /v1/keysets`: every keyset ever, without keys.
-    pub fn keysets_response(&self) -> KeysetsResponse {
-        KeysetsResponse { keysets: list(self.iter().map(|keyset| info(keyset))) }
+    pub fn keysets_response(&self, now: Timestamp) -> KeysetsResponse {
+        KeysetsResponse { keysets: list(self.iter().map(|keyset| info(keyset, now))) }
     }
 }
 
@@ -113,22 +122,22 @@ fn list<T, const N: usize>(items: impl Iterator<Item = T>) -> BoundedVec<T, N> {
     list
 }
 
-fn with_keys(keyset: &KeysetRecord) -> KeysetWithKeys {
+fn with_keys(keyset: &KeysetRecord, now: Timestamp) -> KeysetWithKeys {
     KeysetWithKeys {
         id: keyset.id,
         unit: keyset.unit.clone(),
-        active: keyset.active,
+        active: keyset.signs(now),
         input_fee_ppk: keyset.input_fee_ppk,
         final_expiry: keyset.final_expiry.map(Timestamp::to_unix),
         keys: keyset.keys.clone(),
     }
 }
 
-fn info(keyset: &KeysetRecord) -> KeysetInfo {
+fn info(keyset: &KeysetRecord, now: Timestamp) -> KeysetInfo {
     KeysetInfo {
         id: keyset.id,
         unit: keyset.unit.clone(),
-        active: keyset.active,
+        active: keyset.signs(now),
         input_fee_ppk: keyset.input_fee_ppk,
         final_expiry: keyset.final_expiry.map(Timestamp::to_unix),
     }

@@ -24,6 +24,7 @@ mod msat;
 mod nut20;
 mod open;
 pub mod ports;
+mod questions;
 mod replay;
 mod settlement;
 pub mod signer;

@@ -14,7 +14,7 @@ use crate::error::MintError;
 use crate::mint::Mint;
 use crate::mint_quote::BOLT11;
 use crate::msat::msat_per_unit;
-use crate::ports::{InputState, KnownInput};
+use crate::ports::{InputState, KeysetRecord, KnownInput};
 use crate::signing::stored_signature;
 
 /// Shown in NUT-06 as the version.
@@ -102,7 +102,9 @@ impl Mint {
             options: Some(options.clone()),
         };
         let ring = self.keyring();
-        let units = ring.iter().filter(|keyset| keyset.active && msat_per_unit(&keyset.unit).is_ok());
+        let now = self.now();
+        let serves = |keyset: &KeysetRecord| keyset.signs(now) && msat_per_unit(&keyset.unit).is_ok();
+        let units = ring.iter().filter(|keyset| serves(keyset));
         PaymentSettings { methods: units.map(|keyset| setting(keyset.unit.clone())).collect(), disabled: false }
     }
 }

@@ -1,9 +1,8 @@
 //! The engine: its parts, how it is opened, started and drained.
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -13,13 +12,14 @@ use hazel_protocol::{CurrencyUnit, ErrorCode, KeysetId, QuoteId};
 use tokio::sync::{Notify, oneshot};
 
 use crate::config::MintConfig;
-use crate::driving::{Driving, DrivingGuard};
+use crate::driving::{BusyGuard, Driving, DrivingGuard};
 use crate::error::MintError;
 use crate::keyring::Keyring;
 use crate::ports::{
-    Applied, ApplyError, Change, Conflict, Environment, LatchKeyset, OperationId, OwnerId, Payments, Signer, Store,
-    Timestamp,
+    Applied, ApplyError, Change, Conflict, Environment, KeysetRecord, LatchKeyset, OperationId, OwnerId, Payments,
+    Signer, Store, Timestamp,
 };
+use crate::questions::Questions;
 use crate::verify::Rules;
 
 /// How often a change whose commit is in doubt is sent again before the sweeper is left to decide.
@@ -60,17 +60,28 @@ pub struct Mint {
     draining: AtomicBool,
     /// Ends the background loops.
     pub(crate) stop: Notify,
-    /// Wakes the reconciler before its pause is over.
-    pub(crate) wake: Notify,
-    /// When the backend was last asked about a quote or melt, so that it is not asked too often.
-    pub(crate) asked: Mutex<BTreeMap<AskedAbout, Timestamp>>,
+    /// Wakes a background loop before its pause is over.
+    pub(crate) wake: Wake,
+    /// Mint quotes that somebody waits for.
+    pub(crate) questions: Questions,
+    /// When the stream of payments had last been read to its end, in seconds since the epoch; 0 for never.
+    pub(crate) caught_up: AtomicU64,
+    /// One keyset is added at a time.
+    pub(crate) adding_keyset: tokio::sync::Mutex<()>,
 }
 
-/// Something the backend is asked about, at most once per interval.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum AskedAbout {
-    MintQuote(QuoteId),
-    Melt(OperationId),
+/// The bells of the background loops.
+#[derive(Debug, Default)]
+pub(crate) struct Wake {
+    pub(crate) melts_bell: Notify,
+    pub(crate) quotes_bell: Notify,
+}
+
+impl Wake {
+    /// Somebody waits for a melt.
+    pub(crate) fn melts(&self) {
+        self.melts_bell.notify_one();
+    }
 }
 
 impl fmt::Debug for Mint {
@@ -91,8 +102,10 @@ impl Mint {
             keyring: RwLock::new(Arc::new(keyring)),
             draining: AtomicBool::new(false),
             stop: Notify::new(),
-            wake: Notify::new(),
-            asked: Mutex::default(),
+            wake: Wake::default(),
+            questions: Questions::default(),
+            caught_up: AtomicU64::new(0),
+            adding_keyset: tokio::sync::Mutex::default(),
         })
     }
 
@@ -103,7 +116,7 @@ impl Mint {
 
     /// `GET /v1/keys` (NUT-01).
     pub fn keys(&self) -> KeysResponse {
-        self.keyring().keys_response()
+        self.keyring().keys_response(self.now())
     }
 
     /// `GET /v1/keys/{keyset_id}` (NUT-02).
@@ -111,12 +124,12 @@ impl Mint {
     /// # Errors
     /// 12001 when the mint has no such keyset.
     pub fn keys_of(&self, id: &KeysetId) -> Result<KeysResponse, MintError> {
-        self.keyring().keys_of_response(id)
+        self.keyring().keys_of_response(id, self.now())
     }
 
     /// `GET /v1/keysets` (NUT-02).
     pub fn keysets(&self) -> KeysetsResponse {
-        self.keyring().keysets_response()
+        self.keyring().keysets_response(self.now())
     }
 
     /// The keysets as of now.
@@ -183,12 +196,13 @@ impl Mint {
         }
     }
 
-    /// Refuses new work once the mint is shutting down.
-    pub(crate) fn admit(&self) -> Result<(), MintError> {
-        if self.draining.load(Ordering::Acquire) {
+    /// Lets a request in, unless the mint is shutting down, which waits for those that are in.
+    pub(crate) fn admit(&self) -> Result<BusyGuard, MintError> {
+        let guard = self.driving.enter();
+        if self.is_draining() {
             return Err(MintError::Busy { retry_after_secs: 5 });
         }
-        Ok(())
+        Ok(guard)
     }
 
     /// Runs `work` on `operation` in a task of its own and waits for its answer. The task goes on when the caller is dropped.
@@ -231,7 +245,7 @@ impl Mint {
         let timeout: BoxFuture<'static, ()> = self.ports.environment.sleep(within);
         match select(idle, timeout).await {
             Either::Left(_) => true,
-            Either::Right(_) => self.driving.len() == 0,
+            Either::Right(_) => self.driving.is_idle(),
         }
     }
 
@@ -240,13 +254,13 @@ impl Mint {
         self.draining.load(Ordering::Acquire)
     }
 
-    /// Whether the mint has a keyset for `unit`, which is what makes it a unit of this mint.
+    /// The keyset that signs `unit`, which is what makes it a unit of this mint.
     ///
     /// # Errors
     /// 11013.
-    pub(crate) fn require_unit(&self, unit: &CurrencyUnit) -> Result<(), MintError> {
-        match self.keyring().active(unit) {
-            Some(_) if *unit != CurrencyUnit::Auth => Ok(()),
+    pub(crate) fn require_unit(&self, unit: &CurrencyUnit) -> Result<Arc<KeysetRecord>, MintError> {
+        match self.keyring().active(unit, self.now()) {
+            Some(keyset) if *unit != CurrencyUnit::Auth => Ok(Arc::clone(keyset)),
             _ => Err(MintError::refused(ErrorCode::UnitUnsupported)),
         }
     }

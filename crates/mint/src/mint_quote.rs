@@ -9,7 +9,7 @@ use hazel_protocol::{Amount, BlindSignature, ErrorCode, QuoteId};
 
 use crate::error::{Group, MintError};
 use crate::failpoint::failpoint;
-use crate::mint::{AskedAbout, Mint};
+use crate::mint::Mint;
 use crate::msat::to_msat;
 use crate::nut20::check_signature;
 use crate::ports::{Applied, Change, Issue, MintQuote, NewInvoice, OpenMintQuote, OperationId, OperationKind};
@@ -69,9 +69,16 @@ impl Mint {
         method: &str,
         request: MintQuoteBolt11Request,
     ) -> Result<MintQuoteBolt11Response, MintError> {
-        self.admit()?;
+        let _admitted = self.admit()?;
         require_bolt11(method)?;
-        self.require_unit(&request.unit)?;
+        let keyset = self.require_unit(&request.unit)?;
+        let payable_until = self.now().plus(self.config.mint_quote_ttl_secs.into());
+        if keyset.final_expiry.is_some_and(|expiry| expiry <= payable_until) {
+            return Err(MintError::refused_because(
+                ErrorCode::KeysetExpired,
+                "the keyset of this unit expires before the quote could be paid",
+            ));
+        }
         let limits = &self.config.limits;
         if request.amount < limits.mint_min || request.amount > limits.mint_max {
             return Err(MintError::refused(ErrorCode::AmountOutsideLimit));
@@ -121,7 +128,7 @@ impl Mint {
     ) -> Result<MintQuoteBolt11Response, MintError> {
         let quote = self.known_mint_quote(method, id).await?;
         if state_of(&quote) == MintQuoteState::Unpaid {
-            self.wonder_about(AskedAbout::MintQuote(quote.id.clone()));
+            self.wonder_about(&quote);
         }
         Ok(response(quote))
     }
@@ -138,7 +145,7 @@ impl Mint {
     /// # Errors
     /// 20001 while it is not paid, 20002 once it is issued, and every rule about outputs.
     pub async fn issue(self: &Arc<Self>, method: &str, request: MintRequest) -> Result<MintResponse, MintError> {
-        self.admit()?;
+        let _admitted = self.admit()?;
         let quote = self.known_mint_quote(method, &request.quote).await?;
         let asked = Asked::issue(&request);
         let signatures = match self.try_issue(quote, request).await {
@@ -159,7 +166,7 @@ impl Mint {
             MintQuoteState::Paid => {}
             MintQuoteState::Issued => return Err(MintError::refused(ErrorCode::QuoteAlreadyIssued)),
             MintQuoteState::Unpaid => {
-                self.wonder_about(AskedAbout::MintQuote(quote.id.clone()));
+                self.wonder_about(&quote);
                 return Err(MintError::refused(ErrorCode::QuoteNotPaid));
             }
         }

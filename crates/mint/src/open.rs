@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use hazel_protocol::keys::KeysetWithKeys;
-use hazel_protocol::{Amount, CurrencyUnit, KeysetId};
+use hazel_protocol::{Amount, CurrencyUnit, ErrorCode, KeysetId};
 
 use crate::config::{MintConfig, UnitConfig};
-use crate::error::MintError;
+use crate::error::{Group, MintError};
 use crate::keyring::{Keyring, path_of};
 use crate::mint::{Mint, Ports};
 use crate::ports::{
@@ -72,16 +72,28 @@ impl Mint {
         if config.units.is_empty() {
             return Err(OpenError::Config("a mint needs at least one unit".to_owned()));
         }
-        bind_seed(&ports).await?;
+        // Compared before bound: a wrong seed must leave no trace.
         let records = load_keysets(&ports).await?;
+        bind_seed(&ports).await?;
         let units = config.units.clone();
         let mint = Self::assemble(config, ports, Keyring::new(records));
         for unit in units {
-            if mint.keyring().active(&unit.unit).is_none() {
-                mint.add_keyset(unit.into()).await?;
-            }
+            mint.require_keyset(unit).await?;
         }
         Ok(mint)
+    }
+
+    /// Adds a keyset when `unit` has none that signs. One that would be born expired helps nobody: then the unit only spends.
+    async fn require_keyset(&self, unit: UnitConfig) -> Result<(), OpenError> {
+        let now = self.now();
+        if self.keyring().active(&unit.unit, now).is_some() {
+            return Ok(());
+        }
+        if unit.final_expiry.is_some_and(|expiry| expiry <= now) {
+            tracing::error!(unit = %unit.unit, "the configured final expiry has passed: nothing of this unit is signed");
+            return Ok(());
+        }
+        self.add_keyset(unit.into()).await.map(drop)
     }
 
     /// Adds a keyset for a unit and makes it the one that signs; the former stays spendable and listed for ever.
@@ -89,16 +101,20 @@ impl Mint {
     /// # Errors
     /// No such unit, denominations that make no keyset, or a port's.
     pub async fn rotate_keyset(&self, rotate: RotateKeyset) -> Result<KeysetId, MintError> {
-        self.require_unit(&rotate.unit)?;
+        if !self.keyring().iter().any(|keyset| keyset.unit == rotate.unit) {
+            return Err(MintError::refused(ErrorCode::UnitUnsupported));
+        }
         self.add_keyset(rotate).await.map_err(|error| match error {
             OpenError::Apply(error) => error.into(),
             OpenError::Read(error) => error.into(),
             OpenError::Signer(error) => error.into(),
+            OpenError::Config(text) => MintError::invalid(Group::Keyset, text),
             other => MintError::Bug(other.to_string()),
         })
     }
 
     async fn add_keyset(&self, wanted: RotateKeyset) -> Result<KeysetId, OpenError> {
+        let _alone = self.adding_keyset.lock().await;
         let path = path_for(&wanted, self.keyring().next_index(&wanted.unit))?;
         let keys = self.ports.signer.derive(&path).await?;
         let expiry = wanted.final_expiry.map(Timestamp::to_unix);
@@ -116,8 +132,8 @@ impl Mint {
         };
         // The key is loaded before anyone can learn of the keyset.
         self.ports.signer.load(id, &path).await?;
-        self.apply(Change::AddKeyset(AddKeyset { keyset })).await?;
-        self.replace_keyring(Keyring::new(self.ports.store.keysets().await?));
+        self.apply(Change::AddKeyset(AddKeyset { keyset: keyset.clone() })).await?;
+        self.replace_keyring(self.keyring().with(keyset));
         Ok(id)
     }
 }
@@ -126,8 +142,8 @@ fn path_for(wanted: &RotateKeyset, index: u32) -> Result<KeysetPath, OpenError> 
     let mut amounts = wanted.denominations.clone();
     amounts.sort_unstable();
     amounts.dedup();
-    if amounts.len() != wanted.denominations.len() || amounts.is_empty() {
-        return Err(OpenError::Config("denominations must be distinct, and at least one".to_owned()));
+    if amounts.len() != wanted.denominations.len() || amounts.first().is_none_or(|smallest| smallest.is_zero()) {
+        return Err(OpenError::Config("denominations must be above zero, distinct, and at least one".to_owned()));
     }
     Ok(KeysetPath { unit: wanted.unit.clone(), index, amounts })
 }

@@ -72,14 +72,13 @@ pub(crate) async fn spent_keys(mint: &Mint, proofs: &[Proof]) -> Result<Vec<Spen
 }
 
 async fn keys_of(mint: &Mint, inputs: Vec<AskedInput>) -> Result<Vec<SpentKey>, MintError> {
-    let keys = compute(&*mint.ports.environment, move || {
-        let key = |input: AskedInput| {
-            let y = PointBytes::from(&hash_to_curve(input.secret.as_bytes()));
-            (y, input.keyset, input.amount, input.c)
-        };
-        inputs.into_iter().map(key).collect::<Vec<_>>()
-    });
+    let keys = compute(&*mint.ports.environment, move || inputs.iter().map(key_of).collect::<Vec<_>>());
     Ok(keys.await?)
+}
+
+fn key_of(input: &AskedInput) -> SpentKey {
+    let y = PointBytes::from(&hash_to_curve(input.secret.as_bytes()));
+    (y, input.keyset, input.amount, input.c)
 }
 
 /// Where the operation that a request may be repeating stands.
@@ -102,6 +101,12 @@ impl Mint {
         asked: Asked,
         refusal: MintError,
     ) -> Result<Vec<BlindSignature>, MintError> {
+        // One hash decides most refusals: what the ledger does not know is no replay.
+        let first = asked.inputs.first().cloned().map(|input| key_of(&input));
+        let Some(known) = self.operation_of(first.as_ref(), &asked.outputs).await? else { return Err(refusal) };
+        if self.ports.store.contents(known).await?.inputs.len() != asked.inputs.len() {
+            return Err(refusal);
+        }
         let spent = keys_of(self, asked.inputs).await?;
         let deadline = self.ports.environment.sleep(self.config.request_deadline);
         let look = async {
@@ -129,7 +134,7 @@ impl Mint {
         outputs: &[OutputKey],
         quotes: &[QuoteId],
     ) -> Result<Found, MintError> {
-        let Some(operation) = self.operation_of(spent, outputs).await? else { return Ok(Found::Other) };
+        let Some(operation) = self.operation_of(spent.first(), outputs).await? else { return Ok(Found::Other) };
         let contents = self.ports.store.contents(operation).await?;
         if !same_kind(&contents, kind) || contents.quotes != quotes {
             return Ok(Found::Other);
@@ -141,8 +146,12 @@ impl Mint {
     }
 
     /// The operation that holds the first input, or for an issue the first output. The contents decide whether it is this request.
-    async fn operation_of(&self, spent: &[SpentKey], outputs: &[OutputKey]) -> Result<Option<OperationId>, MintError> {
-        if let Some((y, ..)) = spent.first() {
+    async fn operation_of(
+        &self,
+        first: Option<&SpentKey>,
+        outputs: &[OutputKey],
+    ) -> Result<Option<OperationId>, MintError> {
+        if let Some((y, ..)) = first {
             let known = self.ports.store.inputs(&[*y]).await?;
             return Ok(known.into_iter().flatten().map(|input| input.operation).next());
         }

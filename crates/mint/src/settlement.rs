@@ -1,21 +1,29 @@
 //! Hearing of payments: the backend's stream, and a question about a quote that somebody waits for.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
+use hazel_protocol::{Amount, QuoteId};
 
-use crate::error::MintError;
+use crate::error::{Blame, MintError};
 use crate::failpoint::failpoint;
-use crate::mint::{AskedAbout, Mint};
+use crate::mint::Mint;
 use crate::msat::arrived;
-use crate::ports::{Change, CreditMintQuote, MintQuote, Settlement, Timestamp};
+use crate::ports::{Applied, Change, CreditMintQuote, MintQuote, Settlement};
 
 /// The pause after the stream failed.
 const RETRY: Duration = Duration::from_secs(2);
 
-/// Questions about quotes asked in one sweep.
+/// The pause after the stream had nothing, for a backend that answers at once.
+const BREATH: Duration = Duration::from_millis(50);
+
+/// The pause between two rounds of questions that nobody rang for.
+const ASK_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Questions about quotes asked in one round.
 const QUESTIONS: usize = 64;
 
 impl Mint {
@@ -39,20 +47,41 @@ impl Mint {
     /// # Errors
     /// A port does not answer; nothing is passed over.
     async fn hear_of_payments(&self, seen: u64) -> Result<u64, MintError> {
+        let asked_at = self.now();
         let mut cursor = self.ports.store.cursor().await?.max(seen);
-        for settlement in self.ports.payments.settlements(cursor).await? {
+        let page = self.ports.payments.settlements(cursor).await?;
+        if page.is_empty() {
+            self.caught_up.store(asked_at.to_unix(), Ordering::Release);
+            self.ports.environment.sleep(BREATH).await;
+        }
+        for settlement in page {
             let place = settlement.cursor;
-            self.credit(settlement).await?;
+            self.credit_or_alarm(settlement).await?;
             cursor = cursor.max(place);
         }
         Ok(cursor)
+    }
+
+    /// Credits one settlement. What can never be credited is passed over with an alarm, so that it holds up nobody else.
+    ///
+    /// # Errors
+    /// The ledger does not answer.
+    async fn credit_or_alarm(&self, settlement: Settlement) -> Result<(), MintError> {
+        let credit = settlement.credit.clone();
+        match self.credit(settlement).await {
+            Err(error) if matches!(error.blame(), Blame::Client | Blame::Bug) => {
+                tracing::error!(%credit, %error, "ALARM: money that arrived cannot be credited, an operator must look");
+                Ok(())
+            }
+            answer => answer,
+        }
     }
 
     /// Credits one settlement to its quote. Delivered again it changes nothing.
     async fn credit(&self, settlement: Settlement) -> Result<(), MintError> {
         let quote = self.ports.store.mint_quote_by_hash(&settlement.payment_hash).await?;
         let Some(quote) = quote else {
-            tracing::warn!(credit = %settlement.credit, "money arrived for an invoice of no quote");
+            tracing::warn!(credit = %settlement.credit, "money arrived for an invoice of no quote of this mint");
             return Ok(());
         };
         let amount = arrived(&quote.unit, settlement.amount_msat)?;
@@ -60,49 +89,73 @@ impl Mint {
             tracing::warn!(credit = %settlement.credit, "less than one unit arrived");
             return Ok(());
         }
-        report_second_payment(&quote, &settlement);
+        let before = quote.amount_paid;
         let credit = CreditMintQuote {
-            quote: quote.id,
+            quote: quote.id.clone(),
             credit: settlement.credit,
             amount,
             cursor: Some(settlement.cursor),
             now: self.now(),
         };
         failpoint!("credit-before-commit");
-        self.apply(Change::CreditMintQuote(credit)).await?;
+        let applied = self.apply(Change::CreditMintQuote(credit)).await?;
         failpoint!("credit-after-commit");
+        if let Applied::MintQuote(after) = applied {
+            report_odd_sum(before, &after);
+        }
         Ok(())
     }
 
-    /// Asks the backend about quotes that somebody waits for.
-    pub(crate) async fn ask_about_quotes(&self) -> Result<(), MintError> {
-        for id in self.quotes_wondered_about() {
-            if !self.may_ask(&AskedAbout::MintQuote(id.clone())) {
-                continue;
+    /// Somebody looked at an unpaid quote: have the reconciler ask about it, unless it just did.
+    pub(crate) fn wonder_about(&self, quote: &MintQuote) {
+        if self.questions.wonder(&quote.id, self.now()) {
+            self.wake.quotes_bell.notify_one();
+        }
+    }
+
+    pub(crate) async fn ask_until_stopped(self: Arc<Self>) {
+        while !self.is_draining() {
+            let rung = select(self.stop.notified().boxed(), self.wake.quotes_bell.notified().boxed());
+            select(rung, self.ports.environment.sleep(ASK_INTERVAL)).await;
+            if let Err(error) = self.ask_about_quotes().await {
+                tracing::warn!(%error, "quotes that are waited for cannot be asked about");
+                self.ports.environment.sleep(RETRY).await;
             }
-            let Some(quote) = self.ports.store.mint_quotes(&[id]).await?.into_iter().flatten().next() else { continue };
-            for mut settlement in self.ports.payments.invoice_settlements(&quote.payment_hash).await? {
-                // The stream's cursor may stand before this one: only the stream moves it.
-                settlement.cursor = 0;
-                self.credit(settlement).await?;
+        }
+    }
+
+    /// Asks the backend about quotes that somebody waits for.
+    ///
+    /// # Errors
+    /// A port does not answer; the questions left are asked again.
+    pub(crate) async fn ask_about_quotes(&self) -> Result<(), MintError> {
+        let mut questions = self.questions.take(QUESTIONS, self.now()).into_iter();
+        while let Some(id) = questions.next() {
+            if let Err(error) = self.ask_about(&id).await {
+                self.questions.put_back(id);
+                questions.for_each(|left| self.questions.put_back(left));
+                return Err(error);
             }
         }
         Ok(())
     }
 
-    fn quotes_wondered_about(&self) -> Vec<hazel_protocol::QuoteId> {
-        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        let waiting = asked.iter().filter(|(_, last)| **last == Timestamp::default());
-        let quotes = waiting.filter_map(|(what, _)| match what {
-            AskedAbout::MintQuote(id) => Some(id.clone()),
-            AskedAbout::Melt(_) => None,
-        });
-        quotes.take(QUESTIONS).collect()
+    async fn ask_about(&self, id: &QuoteId) -> Result<(), MintError> {
+        let quotes = self.ports.store.mint_quotes(std::slice::from_ref(id)).await?;
+        let Some(quote) = quotes.into_iter().flatten().next() else { return Ok(()) };
+        for mut settlement in self.ports.payments.invoice_settlements(&quote.payment_hash).await? {
+            // The stream's cursor may stand before this one: only the stream moves it.
+            settlement.cursor = 0;
+            self.credit_or_alarm(settlement).await?;
+        }
+        Ok(())
     }
 }
 
-fn report_second_payment(quote: &MintQuote, settlement: &Settlement) {
-    if !quote.amount_paid.is_zero() && quote.amount_issued >= quote.amount_paid {
-        tracing::warn!(quote = ?quote.id, credit = %settlement.credit, "money arrived again for a quote that was issued");
+/// Money beyond what a quote asked for is kept and reported; less than that is not issued, and reported too.
+fn report_odd_sum(before: Amount, after: &MintQuote) {
+    let asked = after.amount.unwrap_or(after.amount_paid);
+    if after.amount_paid > before && after.amount_paid != asked {
+        tracing::warn!(quote = ?after.id, %asked, paid = %after.amount_paid, "a quote was not paid what it asked for");
     }
 }

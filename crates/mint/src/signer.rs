@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use bitcoin::NetworkKind;
 use bitcoin::bip32::{ChildNumber, Xpriv};
 use bitcoin::hashes::{Hash, HashEngine, sha256};
-use futures_util::future::try_join_all;
+use futures_util::stream::{self, StreamExt};
 use hazel_protocol::crypto::{self, Curve};
 use hazel_protocol::{Amount, CurrencyUnit, KeysetId, KeysetKeys, PublicKey, SecretKey};
 use secp256k1::{All, Secp256k1};
@@ -22,6 +22,9 @@ use crate::ports::{Claim, Environment, KeysetPath, Promise, Signer, SignerError,
 
 /// Outputs or claims that one job on the compute pool takes; enough to outweigh handing it over.
 const JOB_SIZE: usize = 16;
+
+/// Jobs of one request that wait on the compute pool at once, so that a large request leaves room for others.
+const JOBS_AT_ONCE: usize = 4;
 
 const PURPOSE: u32 = 129_372;
 
@@ -157,10 +160,10 @@ impl LocalSigner {
                 part.into_iter().map(job).collect::<Result<Vec<R>, SignerError>>()
             }));
         }
-        let done = try_join_all(parts).await.map_err(|e| SignerError::Unavailable(e.to_string()))?;
+        let mut done = stream::iter(parts).buffered(JOBS_AT_ONCE);
         let mut all = Vec::new();
-        for part in done {
-            all.extend(part?);
+        while let Some(part) = done.next().await {
+            all.extend(part.map_err(|e| SignerError::Unavailable(e.to_string()))??);
         }
         Ok(all)
     }

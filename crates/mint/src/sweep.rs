@@ -1,35 +1,33 @@
 //! The work nobody asks for: finishing what was interrupted, hearing of payments, forgetting what is over.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use futures_util::future::select;
+use futures_util::future::{BoxFuture, pending, select};
+use tokio::sync::Notify;
 
 use crate::error::MintError;
-use crate::mint::{AskedAbout, Mint};
-use crate::ports::{ApplyError, Change, OperationId, OperationKind, OperationRecord, Prune, TakeOver, Timestamp};
+use crate::mint::Mint;
+use crate::ports::{
+    Applied, ApplyError, Change, OperationId, OperationKind, OperationRecord, Prune, TakeOver, Timestamp,
+};
 
 /// Unfinished operations read at once.
 const PAGE: u32 = 256;
 
-/// Seconds between two questions to the backend about one mint quote.
-const QUOTE_INTERVAL_SECS: u64 = 10;
-
-/// Seconds between two questions to the backend about one melt in doubt.
-const MELT_INTERVAL_SECS: u64 = 2;
-
-/// The most quotes and melts whose last question is remembered.
-const ASKED_MAX: usize = 10_000;
-
 /// How long a quote that was never paid is kept after it expired, in seconds.
 const PRUNE_AFTER_SECS: u64 = 86_400;
 
-/// Rows of each kind removed by one sweep.
+/// Rows of each kind removed at once.
 const PRUNE_LIMIT: u32 = 500;
 
-/// Sweeps between two prunings.
-const PRUNE_EVERY: u32 = 30;
+/// The pause between two prunings.
+const PRUNE_INTERVAL: Duration = Duration::from_mins(1);
+
+/// The shortest pause between two rounds of recovery.
+const LEAST_PAUSE: Duration = Duration::from_millis(250);
 
 /// An unfinished operation that nobody drives: ours without a task, or a dead owner's.
 #[derive(Debug)]
@@ -45,45 +43,66 @@ pub(crate) struct OrphanPage {
 }
 
 impl Mint {
-    /// Starts recovery, at once and ever after, and the listener for payments. Returns at once.
+    /// Starts recovery, at once and ever after, and the listeners for payments. Returns at once.
     pub fn start(self: &Arc<Self>) {
-        let mint = Arc::clone(self);
-        self.ports.environment.spawn(async move { mint.sweep_until_stopped().await }.boxed());
-        let mint = Arc::clone(self);
-        self.ports.environment.spawn(async move { mint.hear_of_payments_until_stopped().await }.boxed());
+        let spawn = |task: BoxFuture<'static, ()>| self.ports.environment.spawn(task);
+        spawn(Arc::clone(self).recover_until_stopped().boxed());
+        spawn(Arc::clone(self).hear_of_payments_until_stopped().boxed());
+        spawn(Arc::clone(self).ask_until_stopped().boxed());
+        spawn(Arc::clone(self).prune_until_stopped().boxed());
     }
 
-    async fn sweep_until_stopped(self: Arc<Self>) {
-        let mut round: u32 = 0;
+    async fn recover_until_stopped(self: Arc<Self>) {
         while !self.is_draining() {
-            if let Err(error) = self.sweep().await {
-                tracing::error!(%error, "a sweep was cut short");
+            if let Err(error) = self.recover().await {
+                tracing::error!(%error, "recovery was cut short");
             }
-            if round.is_multiple_of(PRUNE_EVERY) {
-                self.prune().await;
-            }
-            round = round.wrapping_add(1);
-            self.pause(self.config.sweep_interval).await;
+            // However often somebody rings, rounds keep their distance.
+            self.pause(LEAST_PAUSE, None).await;
+            let rest = self.config.sweep_interval.saturating_sub(LEAST_PAUSE);
+            self.pause(rest, Some(&self.wake.melts_bell)).await;
         }
     }
 
-    /// Waits for `interval`, for a wake-up, or for the end.
-    async fn pause(&self, interval: Duration) {
-        let woken = select(self.stop.notified().boxed(), self.wake.notified().boxed());
+    async fn prune_until_stopped(self: Arc<Self>) {
+        while !self.is_draining() {
+            self.pause(PRUNE_INTERVAL, None).await;
+            self.prune().await;
+        }
+    }
+
+    /// Waits for `interval`, for the bell, or for the end.
+    async fn pause(&self, interval: Duration, bell: Option<&Notify>) {
+        let rung = match bell {
+            Some(bell) => bell.notified().boxed(),
+            None => pending().boxed(),
+        };
+        let woken = select(self.stop.notified().boxed(), rung);
         select(woken, self.ports.environment.sleep(interval)).await;
     }
 
-    /// Resolves what was interrupted and asks about what was wondered about, once.
+    /// Resolves what was interrupted, swaps and melts, once. Neither is held up by the other's failure.
     ///
     /// # Errors
     /// The ledger cannot be read.
-    pub async fn sweep(self: &Arc<Self>) -> Result<(), MintError> {
-        let report = self.recover_from_bad_swaps().await?;
+    async fn recover(self: &Arc<Self>) -> Result<(), MintError> {
+        let swaps = self.recover_from_bad_swaps().await;
+        let melts = self.reconcile_melts().await;
+        let report = swaps?;
         if report.spent + report.removed > 0 {
             tracing::info!(?report, "interrupted swaps resolved");
         }
-        self.reconcile_melts().await?;
-        self.ask_about_quotes().await
+        melts
+    }
+
+    /// Everything that the background does, once: recovery, and questions about quotes that somebody waits for.
+    ///
+    /// # Errors
+    /// A port does not answer.
+    pub async fn sweep(self: &Arc<Self>) -> Result<(), MintError> {
+        let recovered = self.recover().await;
+        self.ask_about_quotes().await?;
+        recovered
     }
 
     /// The page of orphans after `after`.
@@ -145,39 +164,19 @@ impl Mint {
         });
     }
 
-    async fn prune(&self) {
+    /// Forgets old quotes, as far back as the stream of payments has been read: money may still be on its way for the others.
+    pub async fn prune(&self) {
+        let caught_up = Timestamp::from_unix(self.caught_up.load(Ordering::Acquire));
         let now = self.now();
-        let prune = Prune { before: now.minus(PRUNE_AFTER_SECS), limit: PRUNE_LIMIT, now };
-        if let Err(error) = self.apply(Change::Prune(prune)).await {
-            tracing::warn!(%error, "old quotes are not pruned");
+        let before = caught_up.min(now).minus(PRUNE_AFTER_SECS);
+        while !self.is_draining() && before > Timestamp::default() {
+            let prune = Prune { before, limit: PRUNE_LIMIT, now };
+            match self.apply(Change::Prune(prune)).await {
+                Ok(Applied::Pruned(rows)) if rows >= u64::from(PRUNE_LIMIT) => {}
+                Ok(_) => return,
+                Err(error) => return tracing::warn!(%error, "old quotes are not pruned"),
+            }
+            self.ports.environment.sleep(LEAST_PAUSE).await;
         }
-    }
-
-    /// Someone looked at an undecided quote: have the reconciler look too, unless it just did.
-    pub(crate) fn wonder_about(&self, what: AskedAbout) {
-        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        if asked.len() < ASKED_MAX && !asked.contains_key(&what) {
-            asked.insert(what, Timestamp::default());
-            drop(asked);
-            self.wake.notify_one();
-        }
-    }
-
-    /// Whether the backend may be asked about `what` now; if so it counts as asked.
-    pub(crate) fn may_ask(&self, what: &AskedAbout) -> bool {
-        let interval = match what {
-            AskedAbout::MintQuote(_) => QUOTE_INTERVAL_SECS,
-            AskedAbout::Melt(_) => MELT_INTERVAL_SECS,
-        };
-        let now = self.now();
-        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        if asked.get(what).is_some_and(|last| last.plus(interval) > now) {
-            return false;
-        }
-        asked.retain(|_, last| last.plus(QUOTE_INTERVAL_SECS) > now || *last == Timestamp::default());
-        if asked.len() < ASKED_MAX {
-            asked.insert(what.clone(), now);
-        }
-        true
     }
 }

@@ -179,11 +179,12 @@ async fn rotation_moves_signing_to_the_new_keyset_and_keeps_the_old_spendable() 
 async fn an_expired_keyset_neither_signs_nor_spends() {
     let mut units = vec![hazel_mint::UnitConfig::new(CurrencyUnit::Sat)];
     let bottle = Bottle::new(config()).await;
-    let soon = bottle.world.now().plus(1_000);
+    let soon = bottle.world.now().plus(10_000);
     units[0].final_expiry = Some(soon);
     let bottle = Bottle::new(hazel_mint::MintConfig { units, ..config() }).await;
     let proofs = bottle.fund(&[8]).await;
-    bottle.world.ahead.store(2_000, std::sync::atomic::Ordering::SeqCst);
-    let answer = bottle.mint.swap(swap_request(&proofs, &bottle.outputs(&[8]))).await;
+    let outputs = bottle.outputs(&[8]);
+    bottle.world.ahead.store(20_000, std::sync::atomic::Ordering::SeqCst);
+    let answer = bottle.mint.swap(swap_request(&proofs, &outputs)).await;
     assert_eq!(code(&answer), 12_003);
 }

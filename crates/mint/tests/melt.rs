@@ -63,11 +63,7 @@ async fn msat_are_rounded_against_the_payer() {
 
 #[tokio::test]
 async fn a_failed_payment_gives_the_inputs_and_blanks_back() {
-    for script in [
-        Script::Say(PaymentStatus::Failed),
-        Script::Break(PaymentStatus::Failed),
-        Script::Break(PaymentStatus::NeverHeard),
-    ] {
+    for script in [Script::Say(PaymentStatus::Failed), Script::Break(PaymentStatus::Failed), Script::Refuse] {
         let bottle = Bottle::new(config()).await;
         bottle.say(script);
         let proofs = bottle.fund(&[8, 2]).await;
@@ -98,7 +94,7 @@ async fn unknown_stays_pending_over_polls_and_restarts_until_there_is_evidence()
             bottle.world.ahead.fetch_add(100, Ordering::SeqCst);
             for _ in 0..10 {
                 bottle.mint.sweep().await.expect("readable");
-                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+                bottle.world.sleep(std::time::Duration::from_millis(5)).await;
             }
             assert_eq!(bottle.states(&proofs).await, [ProofState::Pending]);
         }

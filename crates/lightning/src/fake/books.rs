@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hazel_mint::ports::Refusal;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params};
 
@@ -182,7 +183,7 @@ fn switch_to_wal(conn: &Connection) -> Result<(), FakeError> {
             Err(error) => return Err(error.into()),
         }
     }
-    Err(FakeError::Refused("other processes keep the fake ledger locked".into()))
+    Err(FakeError::Refused(Refusal::Other, "other processes keep the fake ledger locked".into()))
 }
 
 /// Of several processes that open a new file at once, the first to get the write lock makes the schema.

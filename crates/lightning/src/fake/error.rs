@@ -1,13 +1,13 @@
 //! What can go wrong with the ledger file.
 
-use hazel_mint::ports::PaymentsError;
+use hazel_mint::ports::{PaymentsError, Refusal};
 
 /// Why the fake node or its ledger did not do as asked.
 #[derive(Debug, thiserror::Error)]
 pub enum FakeError {
     /// The request itself is wrong. Says what.
-    #[error("{0}")]
-    Refused(String),
+    #[error("{1}")]
+    Refused(Refusal, String),
     /// The ledger has no such invoice or payment.
     #[error("the fake ledger has no such {0}")]
     NotFound(&'static str),
@@ -33,11 +33,21 @@ pub enum FakeError {
     Io(#[from] std::io::Error),
 }
 
+impl FakeError {
+    /// What is wrong with the request, as the mint's port puts it.
+    pub(super) const fn refusal(&self) -> Refusal {
+        match self {
+            Self::Refused(refusal, _) => *refusal,
+            _ => Refusal::Other,
+        }
+    }
+}
+
 impl From<FakeError> for PaymentsError {
     fn from(error: FakeError) -> Self {
         match error {
-            FakeError::Refused(why) => Self::Refused(why),
-            FakeError::NotFound(_) => Self::Refused(error.to_string()),
+            FakeError::Refused(refusal, why) => Self::Refused(refusal, why),
+            FakeError::NotFound(_) => Self::Refused(Refusal::Other, error.to_string()),
             _ => Self::Unavailable(error.to_string()),
         }
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bitcoin::Network;
 use bitcoin::hashes::{Hash, sha256};
+use hazel_mint::ports::Refusal;
 use hazel_protocol::MAX_REQUEST_BYTES;
 use lightning_invoice::{
     Bolt11Invoice, Currency, Description, ExpiryTime, InvoiceBuilder, PaymentSecret, RawBolt11Invoice,
@@ -64,7 +65,7 @@ pub(super) fn parse(request: &str) -> Result<Parsed, FakeError> {
 }
 
 fn refuse(why: &str) -> FakeError {
-    FakeError::Refused(format!("not a valid BOLT11 invoice: {why}"))
+    FakeError::Refused(Refusal::NotAnInvoice, format!("not a valid BOLT11 invoice: {why}"))
 }
 
 /// Two hashes would let two readers disagree about what was paid.
@@ -167,11 +168,11 @@ impl InvoiceSpec {
     /// [`FakeError::Refused`] when the amount is zero or more than there is, the key is not one, or the time does not fit BOLT11.
     pub fn build(&self) -> Result<String, FakeError> {
         if self.amount_msat.is_some_and(|msat| msat == 0 || msat > MAX_MSAT) {
-            return Err(FakeError::Refused("the amount is zero or too large".into()));
+            return Err(FakeError::Refused(Refusal::AmountImpossible, "the amount is zero or too large".into()));
         }
         let key = SecretKey::from_slice(&self.node_secret)
-            .map_err(|_| FakeError::Refused("the node's secret is not a key".into()))?;
-        self.sign(&key).map(|invoice| invoice.to_string()).map_err(|e| FakeError::Refused(e.to_string()))
+            .map_err(|_| FakeError::Refused(Refusal::Other, "the node's secret is not a key".into()))?;
+        self.sign(&key).map(|invoice| invoice.to_string()).map_err(|e| FakeError::Refused(Refusal::Other, e.to_string()))
     }
 
     fn sign(&self, key: &SecretKey) -> Result<Bolt11Invoice, lightning_invoice::CreationError> {

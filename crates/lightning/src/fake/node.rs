@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bitcoin::Network;
 use hazel_mint::ports::{
-    Capabilities, Invoice, NewInvoice, OperationId, Payment, PaymentStatus, Payments, PaymentsError, Route, Settlement,
+    Capabilities, Invoice, NewInvoice, OperationId, Payment, PaymentStatus, Payments, PaymentsError, Refusal, Route, Settlement,
     Timestamp,
 };
 
@@ -212,7 +212,7 @@ impl Payments for FakeNode {
     async fn route(&self, request: &str, amount_msat: Option<u64>) -> Result<Route, PaymentsError> {
         let behaviour = self.wake_up().await?;
         match behaviour.route_fault {
-            Some(RouteFault::Refused) => return Err(PaymentsError::Refused("there is no route to the payee".into())),
+            Some(RouteFault::Refused) => return Err(PaymentsError::Refused(Refusal::NoRoute, "there is no route to the payee".into())),
             Some(RouteFault::Unavailable) => return Err(unavailable("it was told to fail")),
             None => {}
         }
@@ -230,7 +230,7 @@ impl Payments for FakeNode {
         let behaviour = self.wake().await?;
         let attempt = match self.begin(payment).await? {
             Begun::Attempt(attempt) => attempt,
-            Begun::Refused(why) => return Err(PaymentsError::Refused(why)),
+            Begun::Refused(refusal, why) => return Err(PaymentsError::Refused(refusal, why)),
             Begun::Unreachable => return Err(unavailable("it was told to be out of reach")),
         };
         let look = self.follow(attempt, &behaviour).await?;

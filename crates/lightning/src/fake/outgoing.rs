@@ -3,7 +3,7 @@
 //! The two are kept apart. `fate` and `state` are the truth that the audit reads; the `says` and `err` columns are the script. A node that
 //! lies therefore still has honest books.
 
-use hazel_mint::ports::{OperationId, PaidEvidence, Payment, PaymentProof, PaymentStatus};
+use hazel_mint::ports::{OperationId, PaidEvidence, Payment, PaymentProof, PaymentStatus, Refusal};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::books::{U64, Write};
@@ -27,7 +27,7 @@ pub(super) enum Begun {
     /// A payment is there, new or known.
     Attempt(i64),
     /// None is, and this is why.
-    Refused(String),
+    Refused(Refusal, String),
     /// The node never heard of it.
     Unreachable,
 }
@@ -103,13 +103,13 @@ fn stored_says(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Says>> {
 
 /// The amount that a payment of `given` on this invoice is about, in msat.
 pub(super) fn amount_to_pay(caller: &Caller, parsed: &Parsed, given: Option<u64>) -> Result<u64, FakeError> {
-    let refuse = |why: &str| Err(FakeError::Refused(why.into()));
+    let refuse = |refusal, why: &str| Err(FakeError::Refused(refusal, why.into()));
     match (parsed.amount_msat, given) {
-        (_, Some(given)) if given == 0 || given > MAX_MSAT => refuse("the amount is zero or too large"),
-        (None, None) => refuse("the invoice has no amount, so one must be given"),
-        (None, Some(_)) if !caller.amountless => refuse("invoices without an amount cannot be paid here"),
-        (Some(asked), Some(given)) if given > asked => refuse("the amount is more than the invoice asks for"),
-        (Some(asked), Some(given)) if given < asked && !caller.mpp => refuse("an invoice cannot be paid in parts here"),
+        (_, Some(given)) if given == 0 || given > MAX_MSAT => refuse(Refusal::AmountImpossible, "the amount is zero or too large"),
+        (None, None) => refuse(Refusal::AmountMissing, "the invoice has no amount, so one must be given"),
+        (None, Some(_)) if !caller.amountless => refuse(Refusal::AmountlessUnsupported, "invoices without an amount cannot be paid here"),
+        (Some(asked), Some(given)) if given > asked => refuse(Refusal::AmountDiffers, "the amount is more than the invoice asks for"),
+        (Some(asked), Some(given)) if given < asked && !caller.mpp => refuse(Refusal::AmountDiffers, "an invoice cannot be paid in parts here"),
         (None | Some(_), Some(given)) => Ok(given),
         (Some(asked), None) => Ok(asked),
     }
@@ -133,14 +133,14 @@ pub(super) fn begin(
         Ok(parsed) => parsed,
         Err(why) => {
             record(CallOutcome::Refused)?;
-            return Ok(Begun::Refused(why.to_string()));
+            return Ok(Begun::Refused(why.refusal(), why.to_string()));
         }
     };
     let known = deciding_attempt(&write.tx, payment.id, &write.behaviour)?.filter(|_| write.behaviour.idempotent);
     // The last look at the clock before the node has the payment.
     if write.now_ms >= payment.not_after.to_unix().saturating_mul(1_000) {
         record(CallOutcome::Late)?;
-        return Ok(Begun::Refused("its deadline has passed, so the payment was not sent".into()));
+        return Ok(Begun::Refused(Refusal::TooLate, "its deadline has passed, so the payment was not sent".into()));
     }
     match known {
         Some(known) => record(CallOutcome::Joined).map(|_| Begun::Attempt(known.id)),

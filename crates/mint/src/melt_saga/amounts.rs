@@ -52,14 +52,25 @@ pub(super) fn divide(
     let broken = |_| MintError::Bug("the amounts of a melt do not fit".to_owned());
     let sum = Amount::checked_sum(inputs.iter().map(|input| input.amount)).map_err(broken)?;
     let input_fee = input_fee(ring, inputs)?;
-    let paid = owed(&quote.unit, total_msat)?;
-    // A backend that spent more than the inputs has broken its cap; the mint bears it, the user gets no change.
-    let left = sum.checked_sub(paid).unwrap_or(Amount::ZERO);
-    let overpaid = left.checked_sub(input_fee).unwrap_or(Amount::ZERO);
+    let paid = charged(quote, total_msat)?;
+    let left = sum.checked_sub(paid).map_err(broken)?;
+    let overpaid = left.checked_sub(input_fee).map_err(broken)?;
     let change = imprint(ring, blanks, overpaid)?;
     let given = Amount::checked_sum(change.iter().map(|output| output.amount)).map_err(broken)?;
     let fees = attribute_fee(inputs, left.checked_sub(given).map_err(broken)?);
     Ok(Division { change, fees })
+}
+
+/// What the payment is charged at: what it cost, but never less than the amount, which left the mint for certain, and never more than
+/// amount and reserve, which is what the user agreed to and the backend was capped at.
+fn charged(quote: &MeltQuote, total_msat: u64) -> Result<Amount, MintError> {
+    let most = quote.amount.checked_add(quote.fee_reserve);
+    let most = most.map_err(|_| MintError::Bug("amount and reserve of a quote do not fit".to_owned()))?;
+    let cost = owed(&quote.unit, total_msat)?;
+    if cost < quote.amount || cost > most {
+        tracing::error!(quote = ?quote.id, %cost, "ALARM: the backend names a cost outside what it was allowed");
+    }
+    Ok(cost.clamp(quote.amount, most))
 }
 
 fn input_fee(ring: &Keyring, inputs: &[InputRow]) -> Result<Amount, MintError> {

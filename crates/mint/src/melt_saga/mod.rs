@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use futures_util::future::{Either, select};
 use hazel_protocol::melt::{MeltQuoteBolt11Response, MeltQuoteState, MeltRequest};
-use hazel_protocol::{BlindedMessage, ErrorCode, QuoteId};
+use hazel_protocol::{ErrorCode, QuoteId};
 use tokio::sync::oneshot;
 
 pub use plan::{Facts, Step, plan};
@@ -29,7 +29,7 @@ pub use state::{Case, Dispatched, Failed, Paid, Reserved, Unknown};
 use crate::error::MintError;
 use crate::mint::Mint;
 use crate::mint_quote::require_bolt11;
-use crate::ports::{InputRow, MeltQuote, MeltQuoteStatus, OutputRow};
+use crate::ports::{InputRow, MeltQuote, MeltQuoteStatus, OperationId, OutputRow};
 use crate::replay::{LOOK_AGAIN, same_inputs, spent_keys};
 use crate::verify::verify_blanks;
 use state::{Internal, Outcome, Reservation};
@@ -54,7 +54,7 @@ impl Mint {
         method: &str,
         request: MeltRequest,
     ) -> Result<MeltQuoteBolt11Response, MintError> {
-        self.admit()?;
+        let _admitted = self.admit()?;
         let repeat = request.clone();
         match self.try_melt(method, request).await {
             Err(refusal) if refusal.may_be_replay() => self.replay_melt(method, repeat, refusal).await,
@@ -71,15 +71,28 @@ impl Mint {
         let id = quote.id.clone();
         let prefer_async = request.prefer_async;
         let verified = self.verify_melt(quote, request).await?;
-        let ended = self.begin_melt(verified).await?;
+        let (operation, ended) = self.begin_melt(verified).await?;
         if !prefer_async {
-            select(ended, self.ports.environment.sleep(self.config.melt_wait)).await;
+            let timeout = self.ports.environment.sleep(self.config.melt_wait);
+            if let Either::Left((Ok(Err(refusal)), _)) = select(ended, timeout).await {
+                return Err(refusal);
+            }
         }
-        let quote = self.melt_quote(method, &id).await?;
-        match quote.state {
-            MeltQuoteState::Unpaid => Err(MintError::refused(ErrorCode::LightningPaymentFailed)),
-            _ => Ok(quote),
+        self.answer_of(operation, method, &id).await
+    }
+
+    /// The quote as this operation left it. When the quote is no longer this operation's, its payment has failed.
+    async fn answer_of(
+        self: &Arc<Self>,
+        operation: OperationId,
+        method: &str,
+        id: &QuoteId,
+    ) -> Result<MeltQuoteBolt11Response, MintError> {
+        let quote = self.known_melt_quote(method, id).await?;
+        if quote.operation != Some(operation) {
+            return Err(MintError::refused(ErrorCode::LightningPaymentFailed));
         }
+        self.describe(quote).await
     }
 
     async fn verify_melt(&self, quote: MeltQuote, request: MeltRequest) -> Result<VerifiedMelt, MintError> {
@@ -98,8 +111,11 @@ impl Mint {
         Ok(VerifiedMelt { quote, inputs: inputs.rows, blanks })
     }
 
-    /// Reserves, then goes on in a task of its own. The receiver tells when it has ended.
-    async fn begin_melt(self: &Arc<Self>, melt: VerifiedMelt) -> Result<oneshot::Receiver<()>, MintError> {
+    /// Reserves, then goes on in a task of its own. The receiver tells when it has ended, with an error when the inputs are back.
+    async fn begin_melt(
+        self: &Arc<Self>,
+        melt: VerifiedMelt,
+    ) -> Result<(OperationId, oneshot::Receiver<Result<(), MintError>>), MintError> {
         let operation = self.new_operation();
         let guard =
             self.driving.claim(operation).ok_or_else(|| MintError::Bug("an operation id was used twice".to_owned()))?;
@@ -114,15 +130,14 @@ impl Mint {
                 Err(error) => drop(reserved.send(Err(error))),
                 Ok(state) => {
                     let _ = reserved.send(Ok(()));
-                    run(&mint, state).await;
-                    let _ = ended.send(());
+                    let _ = ended.send(run(&mint, state).await);
                 }
             }
         });
         is_reserved
             .await
             .unwrap_or_else(|_| Err(MintError::Bug("the task of a melt panicked".to_owned())))
-            .map(|()| has_ended)
+            .map(|()| (operation, has_ended))
     }
 
     /// The answer to the same melt asked again: the quote, once it is no longer PENDING or the deadline is over.
@@ -132,41 +147,40 @@ impl Mint {
         request: MeltRequest,
         refusal: MintError,
     ) -> Result<MeltQuoteBolt11Response, MintError> {
-        if !self.is_repeat(method, &request).await? {
-            return Err(refusal);
-        }
+        let Some(operation) = self.repeated(method, &request).await? else { return Err(refusal) };
         let wait_until_decided = async {
             loop {
-                let quote = self.melt_quote(method, &request.quote).await?;
-                if request.prefer_async || quote.state != MeltQuoteState::Pending {
-                    return Ok::<_, MintError>(());
+                let answer = self.answer_of(operation, method, &request.quote).await?;
+                if request.prefer_async || answer.state != MeltQuoteState::Pending {
+                    return Ok(answer);
                 }
                 self.ports.environment.sleep(LOOK_AGAIN * 4).await;
             }
         };
         futures_util::pin_mut!(wait_until_decided);
         let deadline = self.ports.environment.sleep(self.config.request_deadline);
-        if let Either::Left((decided, _)) = select(wait_until_decided, deadline).await {
-            decided?;
-        }
-        let quote = self.melt_quote(method, &request.quote).await?;
-        match quote.state {
-            MeltQuoteState::Unpaid => Err(MintError::refused(ErrorCode::LightningPaymentFailed)),
-            _ => Ok(quote),
+        match select(wait_until_decided, deadline).await {
+            Either::Left((decided, _)) => decided,
+            Either::Right(_) => self.answer_of(operation, method, &request.quote).await,
         }
     }
 
-    /// Whether the operation on this quote has exactly these inputs, and these blanks in this order if any are given.
-    async fn is_repeat(&self, method: &str, request: &MeltRequest) -> Result<bool, MintError> {
+    /// The operation on this quote, if it has exactly these inputs, and its blanks are among the given ones in their order.
+    ///
+    /// Blanks that got no change are dropped some time after the payment, so that those that are left decide.
+    async fn repeated(&self, method: &str, request: &MeltRequest) -> Result<Option<OperationId>, MintError> {
         let quote = self.known_melt_quote(method, &request.quote).await?;
-        let Some(operation) = quote.operation else { return Ok(false) };
-        let spent = spent_keys(self, &request.inputs).await?;
+        let Some(operation) = quote.operation else { return Ok(None) };
         let contents = self.ports.store.contents(operation).await?;
-        let stored: Vec<_> = contents.outputs.iter().map(|o| (o.output.b, o.output.keyset)).collect();
-        let asked = |blank: &BlindedMessage| (blank.b, blank.id);
-        let same_blanks =
-            request.outputs.as_ref().is_none_or(|blanks| stored.iter().copied().eq(blanks.iter().map(asked)));
-        Ok(same_blanks && same_inputs(&contents, &spent))
+        if contents.inputs.len() != request.inputs.len() {
+            return Ok(None);
+        }
+        let same_blanks = request.outputs.as_ref().is_none_or(|given| {
+            let mut given = given.iter().map(|blank| (blank.b, blank.id));
+            contents.outputs.iter().all(|known| given.any(|blank| blank == (known.output.b, known.output.keyset)))
+        });
+        let spent = spent_keys(self, &request.inputs).await?;
+        Ok((same_blanks && same_inputs(&contents, &spent)).then_some(operation))
     }
 
     async fn known_melt_quote(&self, method: &str, id: &QuoteId) -> Result<MeltQuote, MintError> {
@@ -186,19 +200,27 @@ fn refuse_unless_payable(quote: &MeltQuote, mint: &Mint) -> Result<(), MintError
 }
 
 /// From custody to the end, as far as this process gets. What it cannot finish the reconciler does.
-async fn run(mint: &Mint, reserved: Reserved) {
+///
+/// An error says why the melt was undone; without one, the quote says how it stands.
+async fn run(mint: &Mint, reserved: Reserved) -> Result<(), MintError> {
     match reserved.settle_internally(mint).await {
-        Internal::Settled => {}
-        Internal::Refused(reserved) => reserved.release(mint).await,
+        Internal::Settled => Ok(()),
         Internal::NotOurs(reserved) => pay_outside(mint, reserved).await,
+        Internal::Refused(reserved, why) => {
+            reserved.release(mint).await;
+            Err(why)
+        }
     }
 }
 
-async fn pay_outside(mint: &Mint, reserved: Reserved) {
+async fn pay_outside(mint: &Mint, reserved: Reserved) -> Result<(), MintError> {
     let dispatched = match reserved.dispatch(mint).await {
         Ok(dispatched) => dispatched,
-        Err(Some(reserved)) => return reserved.release(mint).await,
-        Err(None) => return,
+        Err(Some((reserved, why))) => {
+            reserved.release(mint).await;
+            return Err(why);
+        }
+        Err(None) => return Ok(()),
     };
     match dispatched.pay(mint).await {
         Ok(Outcome::Paid(paid)) => paid.settle(mint).await,
@@ -206,4 +228,5 @@ async fn pay_outside(mint: &Mint, reserved: Reserved) {
         Ok(Outcome::Unknown(unknown)) => unknown.poll(mint).await,
         Err(error) => tracing::warn!(%error, "the backend's word on a melt could not be written down"),
     }
+    Ok(())
 }

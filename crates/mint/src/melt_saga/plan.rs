@@ -33,6 +33,8 @@ pub enum Step {
     Record(MeltOutcome),
     /// Nothing can be decided now.
     Wait,
+    /// Nothing can be decided, and an operator has to know why.
+    Alarm(&'static str),
     /// A swap, or a record that makes no sense: leave it alone.
     NotMine,
 }
@@ -49,12 +51,16 @@ pub fn plan(record: &OperationRecord, facts: &Facts) -> Step {
 }
 
 fn by_evidence(state: OperationState, melt: &MeltProgress, facts: &Facts) -> Step {
+    let acknowledged = state == OperationState::Unknown;
     match &facts.status {
         Some(PaymentStatus::Paid(evidence)) if facts.proof_holds => Step::Record(MeltOutcome::Paid(evidence.clone())),
-        Some(PaymentStatus::Failed | PaymentStatus::NeverHeard) if !may_still_pay(melt, facts) => {
+        Some(PaymentStatus::Failed) if !may_still_pay(melt, facts) => Step::Record(MeltOutcome::Failed),
+        Some(PaymentStatus::NeverHeard) if !acknowledged && is_too_late(melt, facts) => {
             Step::Record(MeltOutcome::Failed)
         }
-        Some(_) if state == OperationState::Dispatched => Step::Record(MeltOutcome::Unknown),
+        Some(PaymentStatus::NeverHeard) if acknowledged => Step::Alarm("the backend has forgotten a payment it had"),
+        Some(PaymentStatus::Paid(_)) if acknowledged => Step::Alarm("the backend says paid without a proof"),
+        Some(PaymentStatus::Paid(_) | PaymentStatus::Pending) if !acknowledged => Step::Record(MeltOutcome::Unknown),
         _ => Step::Wait,
     }
 }
@@ -62,8 +68,12 @@ fn by_evidence(state: OperationState, melt: &MeltProgress, facts: &Facts) -> Ste
 /// Whether some process can still call the backend for this melt, so that "failed" may be old news.
 fn may_still_pay(melt: &MeltProgress, facts: &Facts) -> bool {
     let dispatched_by_me = melt.dispatched_by == Some(facts.me);
-    let too_late = melt.not_after.is_some_and(|not_after| facts.now > not_after.plus(NOT_AFTER_MARGIN_SECS));
-    !(dispatched_by_me || facts.dispatcher_is_dead || too_late)
+    !(dispatched_by_me || facts.dispatcher_is_dead || is_too_late(melt, facts))
+}
+
+/// Whether no call can be on its way to the backend any more, not even in the buffers of a dead process.
+fn is_too_late(melt: &MeltProgress, facts: &Facts) -> bool {
+    melt.not_after.is_some_and(|not_after| facts.now > not_after.plus(NOT_AFTER_MARGIN_SECS))
 }
 
 /// Whether `proof` proves the payment of `payment_hash`.

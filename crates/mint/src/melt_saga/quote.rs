@@ -8,7 +8,7 @@ use hazel_protocol::{Amount, BlindSignature, ErrorCode, QuoteId};
 use super::amounts::within_limits;
 use crate::error::MintError;
 use crate::hex::to_hex;
-use crate::mint::{AskedAbout, Mint};
+use crate::mint::Mint;
 use crate::mint_quote::{BOLT11, require_bolt11};
 use crate::msat::{arrived, owed};
 use crate::ports::{Applied, Change, MeltQuote, MeltQuoteStatus, MintQuote, OpenMeltQuote, Route};
@@ -25,13 +25,16 @@ impl Mint {
         method: &str,
         request: MeltQuoteBolt11Request,
     ) -> Result<MeltQuoteBolt11Response, MintError> {
-        self.admit()?;
+        let _admitted = self.admit()?;
         require_bolt11(method)?;
         self.require_unit(&request.unit)?;
         // Refuses units without a rate before the backend is asked.
         owed(&request.unit, 0)?;
         let amountless = self.amount_asked(request.options.as_ref())?;
         let route = self.ports.payments.route(&request.request, amountless).await?;
+        if amountless.is_some_and(|asked| asked != route.amount_msat) {
+            return Err(MintError::refused(ErrorCode::AmountMismatch));
+        }
         let quote = self.new_melt_quote(request, &route).await?;
         match self.apply(Change::OpenMeltQuote(OpenMeltQuote { quote })).await? {
             Applied::MeltQuote(quote) => Ok(response(quote, None)),
@@ -43,7 +46,7 @@ impl Mint {
     fn amount_asked(&self, options: Option<&MeltOptions>) -> Result<Option<u64>, MintError> {
         let options = options.cloned().unwrap_or_default();
         let can = self.ports.payments.capabilities();
-        if options.mpp.is_some() && !can.mpp {
+        if options.mpp.is_some() {
             return Err(MintError::refused_because(
                 ErrorCode::AmountMismatch,
                 "this mint does not pay parts of an invoice",
@@ -118,8 +121,13 @@ impl Mint {
         id: &QuoteId,
     ) -> Result<MeltQuoteBolt11Response, MintError> {
         let quote = self.known_melt_quote(method, id).await?;
+        self.describe(quote).await
+    }
+
+    /// The quote on the wire, with its change once it is paid.
+    pub(super) async fn describe(self: &Arc<Self>, quote: MeltQuote) -> Result<MeltQuoteBolt11Response, MintError> {
         match (quote.status, quote.operation) {
-            (MeltQuoteStatus::Pending, Some(operation)) => self.wonder_about(AskedAbout::Melt(operation)),
+            (MeltQuoteStatus::Pending, Some(_)) => self.wake.melts(),
             (MeltQuoteStatus::Paid, Some(operation)) => {
                 let contents = self.ports.store.contents(operation).await?;
                 let change: Result<Vec<_>, MintError> = contents.outputs.iter().map(stored_signature).collect();

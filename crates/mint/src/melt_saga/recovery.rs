@@ -3,7 +3,7 @@
 use super::plan::{Facts, Step, plan};
 use super::state::{Case, Failed, Paid, Reserved, record};
 use crate::error::MintError;
-use crate::mint::{AskedAbout, Mint};
+use crate::mint::Mint;
 use crate::ports::{MeltOutcome, MeltProgress, OperationId, OperationRecord, OperationState, PaymentStatus};
 
 impl Mint {
@@ -21,6 +21,10 @@ impl Mint {
             match plan(&row, &facts) {
                 Step::NotMine => return Ok(true),
                 Step::Wait => return Ok(false),
+                Step::Alarm(why) => {
+                    tracing::error!(%operation, "ALARM: {why}; the melt stays in doubt, an operator must look");
+                    return Ok(false);
+                }
                 Step::Record(outcome) => {
                     let waits = outcome == MeltOutcome::Unknown;
                     record(self, operation, outcome).await?;
@@ -50,6 +54,7 @@ impl Mint {
         let quote = self.ports.store.melt_quote(&melt.quote).await?;
         let quote = quote.ok_or_else(|| MintError::Bug("a melt without its quote".to_owned()))?;
         if quote.operation != Some(row.id) {
+            tracing::error!(operation = %row.id, "ALARM: the quote of a melt names another operation");
             return Ok(None);
         }
         let contents = self.ports.store.contents(row.id).await?;
@@ -65,9 +70,6 @@ impl Mint {
             Some(PaymentStatus::Paid(evidence)) => case.proven(self, &evidence.proof),
             _ => false,
         };
-        if matches!(status, Some(PaymentStatus::Paid(_))) && !proof_holds {
-            tracing::error!(operation = %row.id, "ALARM: the backend says paid without a proof");
-        }
         let dispatcher_is_dead = match melt.dispatched_by {
             Some(owner) if owner != self.owner => self.ports.store.owner_is_dead(owner).await?,
             _ => false,
@@ -75,11 +77,8 @@ impl Mint {
         Ok(Facts { status, proof_holds, me: self.owner, dispatcher_is_dead, now: self.now() })
     }
 
-    /// What the backend knows, asked at most once per interval.
+    /// What the backend knows; `None` when it does not answer.
     async fn backend_word(&self, row: &OperationRecord) -> Option<PaymentStatus> {
-        if !self.may_ask(&AskedAbout::Melt(row.id)) {
-            return None;
-        }
         match self.ports.payments.status(row.id).await {
             Ok(status) => Some(status),
             Err(error) => {

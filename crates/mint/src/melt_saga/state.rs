@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
-use hazel_protocol::QuoteId;
+use hazel_protocol::{ErrorCode, QuoteId};
 
 use super::amounts::{Division, divide};
 use super::plan::{NOT_AFTER_MARGIN_SECS, proof_holds};
@@ -13,8 +13,8 @@ use crate::mint::Mint;
 use crate::msat::arrived;
 use crate::ports::{
     ApplyError, Change, Conflict, DispatchMelt, InputRow, MeltOutcome, MeltQuote, OperationId, OutputRow, PaidEvidence,
-    Payment, PaymentProof, PaymentStatus, RecordMelt, ReleaseMelt, ReserveMelt, SettleInternally, SettleMelt,
-    SignedRow, Timestamp, ToSign,
+    Payment, PaymentProof, PaymentStatus, PaymentsError, RecordMelt, ReleaseMelt, ReserveMelt, SettleInternally,
+    SettleMelt, SignedRow, Timestamp, ToSign,
 };
 use crate::signing::{SignedOutput, sign_outputs};
 
@@ -60,7 +60,7 @@ pub struct Paid {
 #[derive(Debug)]
 pub struct Failed(Case);
 
-/// Not known. Only the backend's word leads on; the reconciler polls it.
+/// In doubt. Only the backend's word leads on; the reconciler polls it.
 #[derive(Debug)]
 pub struct Unknown {
     operation: OperationId,
@@ -79,8 +79,8 @@ pub(super) enum Outcome {
 pub(super) enum Internal {
     /// Both legs are done.
     Settled,
-    /// It is ours, and cannot be settled.
-    Refused(Reserved),
+    /// It is ours, and cannot be settled: why.
+    Refused(Reserved, MintError),
     /// It has to be paid outside.
     NotOurs(Reserved),
 }
@@ -117,9 +117,12 @@ impl Reserved {
     /// Commits `DispatchMelt`, durably, before the backend is called.
     ///
     /// # Errors
-    /// `Some` when the ledger refuses and nothing was dispatched; `None` when that is not known, and the reconciler goes on.
-    pub async fn dispatch(self, mint: &Mint) -> Result<Dispatched, Option<Self>> {
+    /// Why nothing was dispatched, with what has to be released; `None` when that is not known, and the reconciler goes on.
+    pub async fn dispatch(self, mint: &Mint) -> Result<Dispatched, Option<(Self, MintError)>> {
         let now = mint.now();
+        if self.0.quote.expiry <= now {
+            return Err(Some((self, MintError::refused(ErrorCode::QuoteExpired))));
+        }
         let not_after = now.plus(mint.config.payment_timeout_secs.into()).min(self.0.quote.expiry);
         let dispatch = DispatchMelt { operation: self.0.operation, owner: mint.owner, not_after, now };
         match mint.apply(Change::DispatchMelt(dispatch)).await {
@@ -130,7 +133,7 @@ impl Reserved {
             Err(ApplyError::Ambiguous(_)) => Err(None),
             Err(error) => {
                 tracing::warn!(operation = %self.0.operation, %error, "a melt was not dispatched");
-                Err(Some(self))
+                Err(Some((self, error.into())))
             }
         }
     }
@@ -142,7 +145,7 @@ impl Reserved {
             Ok(Some(own)) => own,
             Err(error) => {
                 tracing::warn!(operation = %self.0.operation, %error, "an invoice could not be looked up");
-                return Internal::Refused(self);
+                return Internal::Refused(self, error.into());
             }
         };
         match self.internal_change(mint, own.id).await {
@@ -155,7 +158,7 @@ impl Reserved {
             }
             Err(error) => {
                 tracing::info!(operation = %self.0.operation, %error, "an internal settlement was refused");
-                Internal::Refused(self)
+                Internal::Refused(self, error)
             }
         }
     }
@@ -193,20 +196,22 @@ impl Dispatched {
     pub(super) async fn pay(self, mint: &Mint) -> Result<Outcome, ApplyError> {
         let status = self.ask_backend(mint).await;
         failpoint!("melt-after-pay");
-        let outcome = self.believe(mint, status);
+        let Some(outcome) = self.believe(mint, status) else { return Ok(Outcome::Unknown(self.in_doubt())) };
         record(mint, self.case.operation, outcome.clone()).await?;
         failpoint!("melt-after-record");
         Ok(match outcome {
             MeltOutcome::Paid(evidence) => Outcome::Paid(Paid { case: self.case, evidence }),
             MeltOutcome::Failed => Outcome::Failed(Failed(self.case)),
-            MeltOutcome::Unknown => {
-                Outcome::Unknown(Unknown { operation: self.case.operation, not_after: self.not_after })
-            }
+            MeltOutcome::Unknown => Outcome::Unknown(self.in_doubt()),
         })
     }
 
-    /// An error of `pay` is no evidence: then the backend is asked what it knows of our id.
-    async fn ask_backend(&self, mint: &Mint) -> PaymentStatus {
+    const fn in_doubt(&self) -> Unknown {
+        Unknown { operation: self.case.operation, not_after: self.not_after }
+    }
+
+    /// A failure of `pay` is no evidence: then the backend is asked what it knows of our id. A refusal is: nothing was sent.
+    async fn ask_backend(&self, mint: &Mint) -> Word {
         let case = &self.case;
         let payment = Payment {
             id: case.operation,
@@ -219,27 +224,45 @@ impl Dispatched {
         let timeout = mint.ports.environment.sleep(Duration::from_secs(patience));
         let paying = mint.ports.payments.pay(payment);
         match select(paying, timeout).await {
-            Either::Left((Ok(status), _)) => status,
+            Either::Left((Ok(status), _)) => Word::Says(status),
+            Either::Left((Err(PaymentsError::Refused(refusal, text)), _)) => {
+                tracing::info!(operation = %case.operation, ?refusal, %text, "the backend refused a payment");
+                Word::NotSent
+            }
             Either::Left((Err(error), _)) => {
                 tracing::warn!(operation = %case.operation, %error, "the backend failed to pay, asking what it knows");
-                mint.ports.payments.status(case.operation).await.unwrap_or(PaymentStatus::Unknown)
+                mint.ports.payments.status(case.operation).await.map_or(Word::Silent, Word::Says)
             }
-            Either::Right(_) => PaymentStatus::Unknown,
+            Either::Right(_) => Word::Silent,
         }
     }
 
-    /// The backend's answer as evidence. We hold the operation and our call has returned, so "failed" is final.
-    fn believe(&self, mint: &Mint, status: PaymentStatus) -> MeltOutcome {
-        match status {
-            PaymentStatus::Paid(evidence) if self.case.proven(mint, &evidence.proof) => MeltOutcome::Paid(evidence),
-            PaymentStatus::Failed | PaymentStatus::NeverHeard => MeltOutcome::Failed,
-            PaymentStatus::Paid(_) => {
-                tracing::error!(operation = %self.case.operation, "ALARM: the backend says paid without a proof");
-                MeltOutcome::Unknown
+    /// The backend's answer as evidence. We hold the operation and our call has returned, so "failed" is final. "Never heard" is not:
+    /// our call may still be on its way.
+    fn believe(&self, mint: &Mint, word: Word) -> Option<MeltOutcome> {
+        match word {
+            Word::Says(PaymentStatus::Paid(evidence)) if self.case.proven(mint, &evidence.proof) => {
+                Some(MeltOutcome::Paid(evidence))
             }
-            PaymentStatus::Pending | PaymentStatus::Unknown => MeltOutcome::Unknown,
+            Word::NotSent | Word::Says(PaymentStatus::Failed) => Some(MeltOutcome::Failed),
+            Word::Says(PaymentStatus::Paid(_)) => {
+                tracing::error!(operation = %self.case.operation, "ALARM: the backend says paid without a proof");
+                Some(MeltOutcome::Unknown)
+            }
+            Word::Says(PaymentStatus::Pending) => Some(MeltOutcome::Unknown),
+            Word::Says(PaymentStatus::NeverHeard | PaymentStatus::Unknown) | Word::Silent => None,
         }
     }
+}
+
+/// What is heard after `pay` was called.
+enum Word {
+    /// The backend's own.
+    Says(PaymentStatus),
+    /// The adapter's: nothing was sent and nothing will be.
+    NotSent,
+    /// Nothing.
+    Silent,
 }
 
 impl Paid {

@@ -3,6 +3,8 @@
 //! A change applies whole or not at all. Sent again while its effect stands it answers as the first time.
 //! Each is durable before it is acknowledged, except [`ReserveSwap`] and [`ReleaseSwap`], which need only be visible.
 
+use std::fmt;
+
 use hazel_protocol::{Amount, KeysetId, QuoteId};
 
 use super::Timestamp;
@@ -263,7 +265,7 @@ pub enum MeltOutcome {
     Paid(PaidEvidence),
     /// This attempt has finally failed, and no process can still call `pay`.
     Failed,
-    /// Not known.
+    /// The backend has the payment; how it ends is not known.
     Unknown,
 }
 
@@ -306,7 +308,7 @@ pub struct SettleMelt {
 /// Needs a row of this owner in state `Reserved`. Refused with `MintQuoteSettled` when the mint quote has been paid or issued
 /// already, with `UnitMismatch` when its unit differs. The credit id is `internal:<melt quote>`.
 /// When the operation finished already it answers with the quote.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct SettleInternally {
     /// The attempt.
     pub operation: OperationId,
@@ -324,6 +326,16 @@ pub struct SettleInternally {
     pub preimage: Option<[u8; 32]>,
     /// The time of the change.
     pub now: Timestamp,
+}
+
+impl fmt::Debug for SettleInternally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SettleInternally")
+            .field("operation", &self.operation)
+            .field("mint_quote", &self.mint_quote)
+            .field("amount", &self.amount)
+            .finish_non_exhaustive()
+    }
 }
 
 /// `Reserved | Failed -> ` ended: inputs and blanks are removed, the quote is UNPAID again, the row goes.
@@ -358,7 +370,8 @@ pub struct TakeOver {
 }
 
 /// Removes what nobody can need any more, at most `limit` rows of each kind: mint quotes never paid that expired before `before`,
-/// UNPAID melt quotes that expired before `before`, tombstones older than an hour.
+/// UNPAID melt quotes that expired before `before`, unsigned blanks of melts PAID before `before` (so that a wallet restored from its
+/// seed can use them), tombstones older than an hour.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prune {
     /// Quotes that expired earlier than this go.

@@ -113,21 +113,46 @@ impl fmt::Debug for PaymentStatus {
     }
 }
 
-/// Why the backend did not do as asked.
+/// What is wrong with a request to the backend. Users read a fixed sentence for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// It does not decode, or its signature is wrong.
+    NotAnInvoice,
+    /// It is of another network.
+    WrongNetwork,
+    /// It has expired.
+    Expired,
+    /// It has no amount and none was given.
+    AmountMissing,
+    /// The amount given is not the invoice's.
+    AmountDiffers,
+    /// The amount is zero or more than there is.
+    AmountImpossible,
+    /// This backend pays no invoices without an amount.
+    AmountlessUnsupported,
+    /// There is no way to the payee.
+    NoRoute,
+    /// The time in which it could have been sent is over.
+    TooLate,
+    /// Something else.
+    Other,
+}
+
+/// Why the backend did not do as asked. The texts are for the log, never for users.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PaymentsError {
-    /// The request itself is wrong: not an invoice, no amount where one is needed. Says what.
-    #[error("{0}")]
-    Refused(String),
-    /// The backend is away, slow or broken. Says nothing about a payment that was under way. For the log, never for users.
+    /// The request itself is wrong. From `pay` it says that nothing was sent and nothing will be.
+    #[error("the payment backend refuses: {1}")]
+    Refused(Refusal, String),
+    /// The backend is away, slow or broken. Says nothing about a payment that was under way.
     #[error("the payment backend is unavailable: {0}")]
     Unavailable(String),
 }
 
 /// Makes and pays invoices and reports what it knows.
 ///
-/// An error of [`pay`](Payments::pay) is no evidence that nothing was paid; only [`PaymentStatus::Failed`] and
-/// [`PaymentStatus::NeverHeard`] from [`status`](Payments::status) are, and the engine knows when they may be believed.
+/// [`PaymentsError::Unavailable`] from [`pay`](Payments::pay) is no evidence that nothing was paid. [`PaymentStatus::Failed`] is. So is
+/// [`PaymentStatus::NeverHeard`], but only once no call can be on its way any more, and only of a payment the backend never acknowledged.
 #[async_trait]
 pub trait Payments: Send + Sync + 'static {
     /// What this backend can do.

@@ -88,7 +88,7 @@ pub enum OperationState {
     Paid,
     /// Melt: the backend has reported this attempt as finally failed.
     Failed,
-    /// Melt: nobody knows yet. Only evidence leads out of here.
+    /// Melt: the backend has acknowledged the payment, and its end is not known. Only evidence leads out of here.
     Unknown,
 }
 
@@ -378,6 +378,18 @@ pub struct KeysetRecord {
     pub created_at: Timestamp,
     /// Set when more was presented than ever issued; nothing of it is redeemed until an operator clears it.
     pub latched: bool,
+}
+
+impl KeysetRecord {
+    /// Whether its final expiry has passed.
+    pub fn has_expired(&self, now: Timestamp) -> bool {
+        self.final_expiry.is_some_and(|expiry| expiry <= now)
+    }
+
+    /// Whether it signs outputs.
+    pub fn signs(&self, now: Timestamp) -> bool {
+        self.active && !self.has_expired(now)
+    }
 }
 
 /// The money of one keyset, in its unit. The store keeps `redeemed + reserved <= issued`.

@@ -40,7 +40,7 @@ impl Mint {
     /// # Errors
     /// The rule that is broken, or what the ledger holds against it; nothing has changed then.
     pub async fn swap(self: &Arc<Self>, request: SwapRequest) -> Result<SwapResponse, MintError> {
-        self.admit()?;
+        let _admitted = self.admit()?;
         let asked = Asked::swap(&request);
         let refusal = match self.try_swap(request).await {
             Err(error) if error.may_be_replay() => error,

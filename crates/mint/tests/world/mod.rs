@@ -66,6 +66,8 @@ pub enum Script {
     Say(PaymentStatus),
     /// `pay` fails with an error, `status` says this.
     Break(PaymentStatus),
+    /// `pay` refuses: nothing was sent.
+    Refuse,
     /// Says paid with a preimage that does not fit.
     Lie,
 }
@@ -125,6 +127,7 @@ impl ScriptedPayments {
                 total_msat: payment.amount_msat + fee_msat,
             }),
             Script::Say(status) | Script::Break(status) => status,
+            Script::Refuse => PaymentStatus::NeverHeard,
             Script::Lie => PaymentStatus::Paid(PaidEvidence {
                 proof: PaymentProof::Preimage([0; 32]),
                 total_msat: payment.amount_msat,
@@ -177,8 +180,8 @@ impl Payments for ScriptedPayments {
         Ok(settled.into_iter().filter(|s| s.payment_hash == *hash).collect())
     }
     async fn route(&self, request: &str, _: Option<u64>) -> Result<Route, PaymentsError> {
-        let (payment_hash, amount_msat) =
-            read_invoice(request).ok_or_else(|| PaymentsError::Refused("not an invoice".to_owned()))?;
+        let (payment_hash, amount_msat) = read_invoice(request)
+            .ok_or_else(|| PaymentsError::Refused(Refusal::NotAnInvoice, "not an invoice".to_owned()))?;
         let expires_at = Timestamp::from_unix(u64::from(u32::MAX));
         let fee_reserve_msat = self.fee_reserve_msat.load(Ordering::SeqCst);
         Ok(Route { payment_hash, expires_at, amount_msat, fee_reserve_msat })
@@ -187,6 +190,7 @@ impl Payments for ScriptedPayments {
         let answer = self.answer(&payment);
         self.calls.lock().expect("no test panics holding it").push(payment);
         match &*self.script.lock().expect("no test panics holding it") {
+            Script::Refuse => Err(PaymentsError::Refused(Refusal::NoRoute, "no route".to_owned())),
             Script::Break(_) => Err(PaymentsError::Unavailable("broken by the test".to_owned())),
             _ => Ok(answer),
         }
@@ -323,7 +327,7 @@ impl Bottle {
 
     /// An output for `amount` on the active keyset.
     pub fn output(&self, amount: u64) -> Prepared {
-        let id = self.mint.keyring().active(&CurrencyUnit::Sat).expect("a sat keyset").id;
+        let id = self.mint.keyring().active(&CurrencyUnit::Sat, self.world.now()).expect("a sat keyset").id;
         self.output_on(id, amount)
     }
 

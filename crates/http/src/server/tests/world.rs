@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use hazel_mint::ports::{
     Capabilities, Environment, Invoice, NewInvoice, OperationId, PaidEvidence, Payment, PaymentProof, PaymentStatus,
-    Payments, PaymentsError, Route, Settlement, Timestamp,
+    Payments, PaymentsError, Refusal, Route, Settlement, Timestamp,
 };
 use hazel_mint::store::memory::MemoryStore;
 use hazel_mint::{LocalSigner, MintConfig, Ports};
@@ -98,7 +98,7 @@ impl Payments for Node {
     async fn route(&self, request: &str, _: Option<u64>) -> Result<Route, PaymentsError> {
         self.up()?;
         let parts: Vec<u64> = request.split(':').skip(1).filter_map(|part| part.parse().ok()).collect();
-        let [n, amount_msat] = parts[..] else { return Err(PaymentsError::Refused("not an invoice".to_owned())) };
+        let [n, amount_msat] = parts[..] else { return Err(PaymentsError::Refused(Refusal::NotAnInvoice, "not an invoice".to_owned())) };
         let payment_hash = [u8::try_from(n).expect("a small number"); 32];
         Ok(Route { payment_hash, expires_at: NEVER, amount_msat, fee_reserve_msat: 2_000 })
     }
@@ -151,7 +151,7 @@ impl Served {
 
     /// The keyset that signs.
     pub(super) fn keyset(&self) -> KeysetId {
-        self.mint.keyring().active(&CurrencyUnit::Sat).expect("a sat keyset").id
+        self.mint.keyring().active(&CurrencyUnit::Sat, Timestamp::default()).expect("a sat keyset").id
     }
 
     pub(super) fn outputs(&self, amounts: &[u64]) -> Vec<Prepared> {

@@ -82,7 +82,7 @@ async fn telling_nonsense_is_refused() {
     let bench = Bench::told();
     let invoice = bench.invoice(10).await;
     assert!(matches!(bench.ledger.settle(&[9; 32], 1), Err(FakeError::NotFound(_))));
-    assert!(matches!(bench.ledger.settle(&invoice.payment_hash, 0), Err(FakeError::Refused(_))));
+    assert!(matches!(bench.ledger.settle(&invoice.payment_hash, 0), Err(FakeError::Refused(..))));
     assert_eq!(bench.ledger.settled_total_msat().unwrap(), 0);
 }
 
@@ -93,11 +93,11 @@ async fn a_cancelled_invoice_takes_no_money() {
     bench.node.cancel_invoice(&invoice.payment_hash).await.unwrap();
     bench.world.pass(60_000);
     assert!(bench.node.settlements(0).await.unwrap().is_empty());
-    assert!(matches!(bench.ledger.settle(&invoice.payment_hash, 10), Err(FakeError::Refused(_))));
+    assert!(matches!(bench.ledger.settle(&invoice.payment_hash, 10), Err(FakeError::Refused(..))));
     let status = bench.node.pay(bench.payment(&invoice.request, 10)).await.unwrap();
     assert_eq!(status, PaymentStatus::Failed);
     let unknown = bench.node.cancel_invoice(&[9; 32]).await;
-    assert!(matches!(unknown, Err(PaymentsError::Refused(_))));
+    assert!(matches!(unknown, Err(PaymentsError::Refused(..))));
 }
 
 #[tokio::test]

@@ -59,26 +59,45 @@ fn paid_with_proof_is_recorded_whoever_dispatched() {
 #[test]
 fn paid_without_proof_is_doubt() {
     let facts = Facts { proof_holds: false, ..facts(Some(PaymentStatus::Paid(evidence()))) };
-    assert_eq!(plan(&record(OperationState::Unknown, ME), &facts), Step::Wait);
+    assert!(matches!(plan(&record(OperationState::Unknown, ME), &facts), Step::Alarm(_)));
     assert_eq!(plan(&record(OperationState::Dispatched, ME), &facts), Step::Record(MeltOutcome::Unknown));
 }
 
+const TOO_LATE: Timestamp = Timestamp::from_unix(NOT_AFTER + NOT_AFTER_MARGIN_SECS + 1);
+
 #[test]
 fn failure_counts_only_when_nobody_can_still_pay() {
-    for status in [PaymentStatus::Failed, PaymentStatus::NeverHeard] {
-        let unknown = |owner| record(OperationState::Unknown, owner);
-        let known = facts(Some(status));
-        let too_late = Timestamp::from_unix(NOT_AFTER + NOT_AFTER_MARGIN_SECS + 1);
+    let failed = Step::Record(MeltOutcome::Failed);
+    let known = facts(Some(PaymentStatus::Failed));
+    for state in [OperationState::Dispatched, OperationState::Unknown] {
         let cases = [
-            (unknown(ME), known.clone(), Step::Record(MeltOutcome::Failed), "it was me, and I do not drive it"),
-            (unknown(OTHER), known.clone(), Step::Wait, "the other may be about to call"),
-            (unknown(OTHER), Facts { dispatcher_is_dead: true, ..known.clone() }, Step::Record(MeltOutcome::Failed), "dead"),
-            (unknown(OTHER), Facts { now: too_late, ..known }, Step::Record(MeltOutcome::Failed), "too late to call"),
+            (ME, known.clone(), failed.clone(), "it was me, and I do not drive it"),
+            (OTHER, known.clone(), Step::Wait, "the other may be about to call"),
+            (OTHER, Facts { dispatcher_is_dead: true, ..known.clone() }, failed.clone(), "dead"),
+            (OTHER, Facts { now: TOO_LATE, ..known.clone() }, failed.clone(), "too late to call"),
         ];
-        for (record, facts, expected, why) in cases {
-            assert_eq!(plan(&record, &facts), expected, "{why}");
+        for (owner, facts, expected, why) in cases {
+            assert_eq!(plan(&record(state, owner), &facts), expected, "{why}");
         }
     }
+}
+
+#[test]
+fn never_heard_counts_only_when_no_call_can_be_on_its_way() {
+    let known = facts(Some(PaymentStatus::NeverHeard));
+    for owner in [ME, OTHER] {
+        let dispatched = record(OperationState::Dispatched, owner);
+        let dead = Facts { dispatcher_is_dead: true, ..known.clone() };
+        assert_eq!(plan(&dispatched, &dead), Step::Wait, "its bytes may still be on the way");
+        let late = Facts { now: TOO_LATE, ..known.clone() };
+        assert_eq!(plan(&dispatched, &late), Step::Record(MeltOutcome::Failed));
+    }
+}
+
+#[test]
+fn what_the_backend_had_and_forgot_is_never_given_back() {
+    let late = Facts { now: TOO_LATE, dispatcher_is_dead: true, ..facts(Some(PaymentStatus::NeverHeard)) };
+    assert!(matches!(plan(&record(OperationState::Unknown, ME), &late), Step::Alarm(_)));
 }
 
 #[test]
