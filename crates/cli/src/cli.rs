@@ -1,0 +1,267 @@
+//! The command line: what can be asked for, and what the help says.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use hazel_protocol::{Amount, CurrencyUnit, MintUrl};
+use hazel_wallet::ports::OperationId;
+
+/// The table of exit codes, as `--help` shows it; [`Kind`](crate::failure::Kind) gives them.
+const EXIT_CODES: &str = "\
+Exit codes:
+    0  done
+    1  refused, by the mint, by the wallet or by you: nothing moved
+    2  the command line is wrong
+    3  the mint cannot be reached: nothing moved
+    4  not enough money
+    5  not decided yet: nothing is lost, and the next start goes on with it
+    6  the mint broke the rules: nothing of its answer was used
+    7  the wallet's own files: in use, damaged, or not where they should be
+   70  a bug in this program
+  130  interrupted (143 when terminated): the next start goes on with it
+
+Every start finishes what an earlier one had to leave open.";
+
+/// A Cashu wallet for the command line.
+#[derive(Debug, Parser)]
+#[command(name = "hazel", version, about, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    /// What every command understands.
+    #[command(flatten)]
+    pub(crate) global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command understands.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Global {
+    /// The folder of the wallet [default: hazel/wallet in your data folder]
+    #[arg(long, global = true, value_name = "DIR", env = "HAZEL_WALLET")]
+    pub(crate) wallet: Option<PathBuf>,
+    /// The mint to deal with; naming one is trusting it [default: the wallet's default mint]
+    #[arg(long, global = true, value_name = "URL", env = "HAZEL_MINT")]
+    pub(crate) mint: Option<MintUrl>,
+    /// The unit of amounts [default: sat]
+    #[arg(long, global = true, value_name = "UNIT", env = "HAZEL_UNIT")]
+    pub(crate) unit: Option<CurrencyUnit>,
+    /// Write one JSON document to standard output, for errors too
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Do not ask before money moves or words are shown
+    #[arg(long, short = 'y', global = true)]
+    pub(crate) yes: bool,
+    /// Say on standard error what goes on
+    #[arg(long, short = 'v', global = true)]
+    pub(crate) verbose: bool,
+    /// Talk to mints elsewhere without encryption, too
+    #[arg(long, global = true)]
+    pub(crate) allow_http: bool,
+    /// The file with the key of an encrypted wallet; needs a build with encryption
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "HAZEL_DATABASE_KEY_FILE",
+        hide = cfg!(not(feature = "sqlcipher"))
+    )]
+    pub(crate) database_key_file: Option<PathBuf>,
+}
+
+impl Global {
+    /// The unit asked for, or the usual one.
+    pub(crate) fn unit_or_sat(&self) -> CurrencyUnit {
+        self.unit.clone().unwrap_or(CurrencyUnit::Sat)
+    }
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a new wallet, or one from the words of an old one
+    Init(InitArgs),
+    /// Get ecash for a Lightning payment: shows an invoice and waits until it is paid
+    Mint(MintArgs),
+    /// Show what the wallet holds
+    Balance,
+    /// Make a token for somebody else
+    Send(SendArgs),
+    /// Take the money of a token
+    Receive(ReceiveArgs),
+    /// Pay a Lightning invoice
+    Pay(PayArgs),
+    /// Find money again by the seed
+    Restore,
+    /// Show what came in and went out
+    History(HistoryArgs),
+    /// Show what is not finished: unpaid invoices, payments under way, tokens nobody claimed
+    Pending(PendingArgs),
+    /// Show, add and remove mints
+    Mints {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: Option<MintsCommand>,
+    },
+    /// Show the seed words
+    Seed {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: SeedCommand,
+    },
+}
+
+/// How to make a wallet.
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// Read the 12 to 24 words of an existing seed from this file, or from standard input for `-`
+    #[arg(long, value_name = "FILE|-")]
+    pub(crate) from_words: Option<PathBuf>,
+}
+
+/// What to mint.
+#[derive(Debug, Args)]
+pub(crate) struct MintArgs {
+    /// How much
+    #[arg(value_parser = amount, required_unless_present = "resume")]
+    pub(crate) amount: Option<Amount>,
+    /// A text for the invoice
+    #[arg(long, value_name = "TEXT", conflicts_with = "resume")]
+    pub(crate) description: Option<String>,
+    /// Show the invoice and do not wait
+    #[arg(long, conflicts_with = "resume")]
+    pub(crate) no_wait: bool,
+    /// Wait for the invoices that earlier calls have shown
+    #[arg(long, conflicts_with = "amount")]
+    pub(crate) resume: bool,
+}
+
+/// What to send.
+#[derive(Debug, Args)]
+pub(crate) struct SendArgs {
+    /// How much
+    #[arg(value_parser = amount)]
+    pub(crate) amount: Amount,
+    /// A text for the receiver
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) memo: Option<String>,
+    /// Add what the receiver's swap costs, so that the whole amount arrives
+    #[arg(long)]
+    pub(crate) include_fee: bool,
+}
+
+/// What to receive.
+#[derive(Debug, Args)]
+pub(crate) struct ReceiveArgs {
+    /// The token, or `-` to read it from standard input
+    pub(crate) token: String,
+}
+
+/// What to pay.
+#[derive(Debug, Args)]
+pub(crate) struct PayArgs {
+    /// The BOLT11 invoice
+    pub(crate) invoice: String,
+    /// How much, for an invoice that leaves it open
+    #[arg(long, value_name = "AMOUNT", value_parser = amount)]
+    pub(crate) amount: Option<Amount>,
+}
+
+/// Which part of the history.
+#[derive(Debug, Args)]
+pub(crate) struct HistoryArgs {
+    /// At most this many lines, newest first
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) limit: u32,
+    /// Only what is older than this operation
+    #[arg(long, value_name = "OPERATION")]
+    pub(crate) before: Option<OperationId>,
+}
+
+/// How much to show of what is pending.
+#[derive(Debug, Args)]
+pub(crate) struct PendingArgs {
+    /// Show the tokens themselves; whoever sees one can take its money
+    #[arg(long)]
+    pub(crate) tokens: bool,
+}
+
+/// What can be done with mints.
+#[derive(Debug, Subcommand)]
+pub(crate) enum MintsCommand {
+    /// List the mints of this wallet
+    List,
+    /// Trust a mint from now on
+    Add {
+        /// Where it is reached
+        url: MintUrl,
+    },
+    /// Ask a mint what it says about itself
+    Info {
+        /// Where it is reached
+        url: MintUrl,
+    },
+    /// Use this mint when none is named
+    Default {
+        /// Where it is reached
+        url: MintUrl,
+    },
+    /// Stop trusting a mint; refused while money of it is here
+    Remove {
+        /// Where it is reached
+        url: MintUrl,
+    },
+}
+
+/// What can be done with the seed.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SeedCommand {
+    /// Show the words, to write them down
+    Show,
+}
+
+/// Reads an amount in the minor unit of its currency.
+fn amount(text: &str) -> Result<Amount, String> {
+    match text.parse::<u64>() {
+        Ok(0) => Err("the amount must be greater than zero".to_owned()),
+        Ok(amount) => Ok(Amount::from_u64(amount)),
+        Err(_) => Err("not a whole number below 2^64".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn global_flags_stand_anywhere() {
+        for line in [
+            ["hazel", "--json", "--mint", "http://127.0.0.1:1", "send", "21"],
+            ["hazel", "send", "21", "--mint", "http://127.0.0.1:1", "--json"],
+        ] {
+            let cli = Cli::try_parse_from(line).expect("parses");
+            assert!(cli.global.json && cli.global.mint.is_some());
+        }
+    }
+
+    #[test]
+    fn amounts_are_whole_and_positive() {
+        for text in ["0", "-1", "1.5", "18446744073709551616", "", "21sat"] {
+            assert!(amount(text).is_err(), "{text}");
+        }
+        assert_eq!(amount("21"), Ok(Amount::from_u64(21)));
+    }
+
+    #[test]
+    fn minting_wants_an_amount_or_an_earlier_invoice() {
+        assert!(Cli::try_parse_from(["hazel", "mint"]).is_err());
+        assert!(Cli::try_parse_from(["hazel", "mint", "--resume"]).is_ok());
+        assert!(Cli::try_parse_from(["hazel", "mint", "1", "--resume"]).is_err());
+    }
+}

@@ -1,0 +1,93 @@
+//! `hazel restore`: money found again by the seed, over every keyset that the mints ever had.
+
+use std::collections::BTreeSet;
+
+use hazel_protocol::{CurrencyUnit, MintUrl};
+use hazel_wallet::RestoreProgress;
+use hazel_wallet::ports::MintConnector;
+use serde_json::{Value, json};
+
+use crate::cli::Global;
+use crate::failure::{Failure, Kind};
+use crate::folder::Folder;
+use crate::output::{Output, Report};
+use crate::seed;
+use crate::session::Session;
+
+/// A seed made this moment has no money anywhere.
+pub(super) fn refuse_new_wallet(global: &Global) -> Result<(), Failure> {
+    let folder = Folder::new(global.wallet.as_deref())?;
+    if seed::exists(&folder) {
+        return Ok(());
+    }
+    Err(Failure::new(Kind::Refused, format!("there is no seed in {} to restore from", folder.path().display()))
+        .hint("give it the words of the old wallet: `hazel init --from-words -`"))
+}
+
+pub(super) async fn run(session: &mut Session) -> Result<Report, Failure> {
+    session.output.when_interrupted("What was found is kept. `hazel restore` goes on where it was.");
+    let mut restored = Vec::new();
+    let mut lines = Vec::new();
+    for mint in mints(session).await? {
+        for unit in units(session, &mint).await? {
+            let (json, line) = restore(session, &mint, &unit).await?;
+            restored.push(json);
+            lines.push(line);
+        }
+    }
+    if lines.is_empty() {
+        lines.push("The mint has no money to look for.".to_owned());
+    }
+    Ok(Report { json: json!({ "restored": restored }), lines })
+}
+
+/// The mint that was named; else all that are known; else the usual one.
+async fn mints(session: &Session) -> Result<Vec<MintUrl>, Failure> {
+    let known = session.mints().await?;
+    if session.global.mint.is_some() || known.is_empty() {
+        return Ok(vec![session.selected_mint().await?]);
+    }
+    Ok(known.into_iter().map(|mint| mint.url).collect())
+}
+
+/// The unit that was named; else all that the mint lists.
+async fn units(session: &Session, mint: &MintUrl) -> Result<BTreeSet<CurrencyUnit>, Failure> {
+    if let Some(unit) = &session.global.unit {
+        return Ok(BTreeSet::from([unit.clone()]));
+    }
+    let listed = session.connector(mint)?.keysets().await.map_err(hazel_wallet::Error::from)?;
+    let mut units: BTreeSet<CurrencyUnit> = listed.keysets.iter().map(|keyset| keyset.unit.clone()).collect();
+    // Not money (NUT-22).
+    units.remove(&CurrencyUnit::Auth);
+    Ok(units)
+}
+
+async fn restore(session: &mut Session, mint: &MintUrl, unit: &CurrencyUnit) -> Result<(Value, String), Failure> {
+    let wallet = session.wallet(mint, unit)?;
+    if !session.trusts(mint).await? {
+        session.add(&wallet).await?;
+    }
+    let mut last = None;
+    let output = session.output.clone();
+    let done = wallet
+        .restore(&mut |progress: RestoreProgress| {
+            let is_news = last.replace(progress.keyset) != Some(progress.keyset);
+            tell(&output, unit, &progress, is_news);
+        })
+        .await?;
+    let json = json!({
+        "mint": mint,
+        "unit": unit,
+        "amount": done.amount,
+        "operation": done.operation.to_string(),
+    });
+    Ok((json, format!("{} {unit} found at {mint}.", done.amount)))
+}
+
+fn tell(output: &Output, unit: &CurrencyUnit, progress: &RestoreProgress, is_news: bool) {
+    let RestoreProgress { keyset_number, keyset_count, scanned, found, .. } = progress;
+    output.progress(
+        &format!("Keyset {keyset_number} of {keyset_count}: {scanned} places looked at, {found} {unit} found so far"),
+        is_news,
+    );
+}

@@ -1,0 +1,211 @@
+//! An open wallet folder: its seed, its store, its mints, and the engine over them.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hazel_http::client::{ClientConfig, HttpConnector};
+use hazel_protocol::{Amount, CurrencyUnit, MintUrl, neutralise};
+use hazel_sqlite::{DatabaseKey, OpenError, OpenOptions, WalletStore};
+use hazel_wallet::ports::{MintRecord, Store};
+use hazel_wallet::{Policy, Seed, Wallet};
+
+use crate::cli::Global;
+use crate::environment::SystemEnvironment;
+use crate::failure::{Failure, Kind, add_mint_hint};
+use crate::folder::Folder;
+use crate::output::Output;
+use crate::preferences::Preferences;
+use crate::seed;
+
+/// Where `hazeld dev` listens; the mint of a wallet that knows none.
+const DEV_MINT: &str = "http://127.0.0.1:3338";
+
+/// How often, and with which pause, a database is tried that another process has: most commands take a moment only.
+const OPEN_TRIES: u32 = 20;
+const OPEN_PAUSE: Duration = Duration::from_millis(150);
+
+/// An open wallet folder.
+pub(crate) struct Session {
+    /// What every command understands.
+    pub(crate) global: Global,
+    /// Where to write.
+    pub(crate) output: Output,
+    /// The wallet's memory.
+    pub(crate) store: Arc<dyn Store>,
+    /// What the user prefers.
+    pub(crate) preferences: Preferences,
+    seed: Seed,
+    environment: Arc<SystemEnvironment>,
+}
+
+impl Session {
+    /// Opens the wallet; a new one is made where there is none.
+    pub(crate) async fn open(global: Global, output: Output) -> Result<Self, Failure> {
+        let folder = Folder::new(global.wallet.as_deref())?;
+        if !seed::exists(&folder) {
+            seed::create(&folder)?;
+            welcome(&folder, &output);
+        }
+        let seed = seed::read(&folder)?;
+        let options = OpenOptions { key: key(&global)?, readers: 1, ..OpenOptions::default() };
+        let store: Arc<dyn Store> = Arc::new(open_store(&folder, &options).await?);
+        let preferences = Preferences::read(&folder.preferences())?;
+        let environment = SystemEnvironment::new()
+            .map_err(|error| Failure::new(Kind::Wallet, format!("the operating system gives no randomness: {error}")))?;
+        Ok(Self { global, output, store, preferences, seed, environment: Arc::new(environment) })
+    }
+
+    /// Talks to a mint.
+    pub(crate) fn connector(&self, mint: &MintUrl) -> Result<HttpConnector, Failure> {
+        let config = ClientConfig { allow_http: self.global.allow_http, ..ClientConfig::default() };
+        Ok(HttpConnector::new(mint, config)?)
+    }
+
+    /// The engine for a mint and unit. Asks nothing of the mint.
+    pub(crate) fn wallet(&self, mint: &MintUrl, unit: &CurrencyUnit) -> Result<Wallet, Failure> {
+        self.wallet_with(mint, unit, Policy::default())
+    }
+
+    /// As [`wallet`](Self::wallet), with a policy.
+    pub(crate) fn wallet_with(&self, mint: &MintUrl, unit: &CurrencyUnit, policy: Policy) -> Result<Wallet, Failure> {
+        let connector = Arc::new(self.connector(mint)?);
+        let (store, environment) = (Arc::clone(&self.store), Arc::clone(&self.environment));
+        Ok(Wallet::open_with(store, connector, self.seed.clone(), mint.clone(), unit.clone(), environment, policy)?)
+    }
+
+    /// The mints that the user trusts, first added first.
+    pub(crate) async fn mints(&self) -> Result<Vec<MintRecord>, Failure> {
+        let mut mints = self.store.mints().await?;
+        mints.retain(|mint| !self.preferences.is_removed(&mint.url));
+        mints.sort_by_key(|mint| mint.added_at);
+        Ok(mints)
+    }
+
+    /// Whether the user trusts the mint.
+    pub(crate) async fn trusts(&self, mint: &MintUrl) -> Result<bool, Failure> {
+        Ok(!self.preferences.is_removed(mint) && self.store.mint(mint).await?.is_some())
+    }
+
+    /// The mint to deal with: the one that was named, the preferred one, the first one, or that of `hazeld dev`.
+    pub(crate) async fn selected_mint(&self) -> Result<MintUrl, Failure> {
+        if let Some(named) = &self.global.mint {
+            return Ok(named.clone());
+        }
+        let mints = self.mints().await?;
+        if let Some(default) = self.preferences.default_mint()
+            && mints.iter().any(|mint| mint.url == *default)
+        {
+            return Ok(default.clone());
+        }
+        match mints.into_iter().next() {
+            Some(first) => Ok(first.url),
+            None => Ok(DEV_MINT.parse()?),
+        }
+    }
+
+    /// The engine for the selected mint and unit. Naming a mint is trusting it, so it is added when it is new.
+    pub(crate) async fn selected_wallet(&mut self) -> Result<Wallet, Failure> {
+        let mint = self.selected_mint().await?;
+        let wallet = self.wallet(&mint, &self.global.unit_or_sat())?;
+        if !self.trusts(&mint).await? {
+            self.add(&wallet).await?;
+        }
+        Ok(wallet)
+    }
+
+    /// Trusts a mint from now on, and says so.
+    pub(crate) async fn add(&mut self, wallet: &Wallet) -> Result<MintRecord, Failure> {
+        let url = wallet.mint_url();
+        let record = wallet.add_mint().await.map_err(|error| self.about_new_mint(error.into()))?;
+        self.preferences.restore(url)?;
+        let info = record.info.clone().unwrap_or_default();
+        let name = info.name.as_deref().map(|name| format!(" ({})", neutralise(name))).unwrap_or_default();
+        self.output.note(format!("Added the mint {url}{name}."));
+        if let Some(motd) = info.motd.filter(|motd| !motd.is_empty()) {
+            self.output.note(format!("It says: {motd}"));
+        }
+        Ok(record)
+    }
+
+    /// A mint that nobody named and that is not there: the user has to name one.
+    fn about_new_mint(&self, failure: Failure) -> Failure {
+        if failure.kind == Kind::Unreachable && self.global.mint.is_none() {
+            return failure.hint("name a mint with `--mint URL`, or start one to try things out: `hazeld dev`");
+        }
+        failure
+    }
+
+    /// The engine for a mint that a token is of.
+    ///
+    /// # Errors
+    /// [`Kind::Refused`] when the user does not trust the mint and has not named it.
+    pub(crate) async fn wallet_of_token(&mut self, mint: &MintUrl, unit: &CurrencyUnit) -> Result<Wallet, Failure> {
+        let wallet = self.wallet(mint, unit)?;
+        if self.trusts(mint).await? {
+            return Ok(wallet);
+        }
+        if self.selected_mint().await? != *mint {
+            return Err(Failure::new(Kind::Refused, format!("the token is of {mint}, which is not in this wallet"))
+                .hint(add_mint_hint(mint.as_str())));
+        }
+        self.add(&wallet).await?;
+        Ok(wallet)
+    }
+
+    /// The units that the wallet knows keysets of, at one mint.
+    pub(crate) async fn units(&self, mint: &MintUrl) -> Result<BTreeSet<CurrencyUnit>, Failure> {
+        let keysets = self.store.keysets(mint).await?;
+        Ok(keysets.into_iter().map(|record| record.keyset.unit).collect())
+    }
+
+    /// Another mint that holds enough, for a hint.
+    pub(crate) async fn mint_with(&self, amount: Amount, unit: &CurrencyUnit) -> Result<Option<MintUrl>, Failure> {
+        let balances = self.store.balances().await?;
+        Ok(balances.into_iter().find(|sum| sum.unit == *unit && sum.available >= amount).map(|sum| sum.mint))
+    }
+
+    /// Adds to a failure for want of money where there is more.
+    pub(crate) async fn or_elsewhere(&self, failure: Failure, amount: Amount, unit: &CurrencyUnit) -> Failure {
+        match (failure.kind, self.mint_with(amount, unit).await) {
+            (Kind::NotEnoughMoney, Ok(Some(other))) => failure.hint(format!("there is enough at another mint: `--mint {other}`")),
+            _ => failure,
+        }
+    }
+}
+
+fn key(global: &Global) -> Result<Option<DatabaseKey>, Failure> {
+    let Some(path) = &global.database_key_file else { return Ok(None) };
+    let key = DatabaseKey::from_file(path);
+    key.map(Some).map_err(|error| Failure::new(Kind::Wallet, format!("{}: {error}", path.display())))
+}
+
+async fn open_store(folder: &Folder, options: &OpenOptions) -> Result<WalletStore, Failure> {
+    let path = folder.database();
+    for _ in 1..OPEN_TRIES {
+        match WalletStore::open(&path, options) {
+            Err(OpenError::InUse { .. }) => tokio::time::sleep(OPEN_PAUSE).await,
+            other => return other.map_err(database_failure),
+        }
+    }
+    WalletStore::open(&path, options).map_err(database_failure)
+}
+
+fn database_failure(error: OpenError) -> Failure {
+    let failure = Failure::new(Kind::Wallet, error.to_string());
+    match error {
+        OpenError::InUse { .. } => failure.hint("let the other `hazel` finish, or stop it with Ctrl-C: nothing is lost by that"),
+        OpenError::KeyMissing => failure.hint("name the file with the key: `--database-key-file FILE`"),
+        _ => failure,
+    }
+}
+
+/// Said once, when a command makes a new wallet.
+pub(crate) fn welcome(folder: &Folder, output: &Output) {
+    output.note(format!("Made a new wallet in {}.", folder.path().display()));
+    output.note(format!(
+        "Its seed is in {}. Write its words down: `hazel --wallet {} seed show`.",
+        folder.seed().display(),
+        folder.path().display()
+    ));
+}
