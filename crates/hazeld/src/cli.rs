@@ -116,34 +116,34 @@ pub(crate) struct DevArgs {
 #[derive(Debug, Args)]
 pub(crate) struct FakeArgs {
     /// After how long its invoices pay themselves.
-    #[arg(long, value_name = "MS", hide = true)]
-    pub(crate) fake_settle_after_ms: Option<u64>,
+    #[arg(long = "fake-settle-after-ms", value_name = "MS", hide = true)]
+    pub(crate) settle_after_ms: Option<u64>,
     /// How long its own payments take.
-    #[arg(long, value_name = "MS", hide = true)]
-    pub(crate) fake_pay_after_ms: Option<u64>,
+    #[arg(long = "fake-pay-after-ms", value_name = "MS", hide = true)]
+    pub(crate) pay_after_ms: Option<u64>,
     /// The smallest fee reserve.
-    #[arg(long, value_name = "MSAT", hide = true)]
-    pub(crate) fake_reserve_min_msat: Option<u64>,
+    #[arg(long = "fake-reserve-min-msat", value_name = "MSAT", hide = true)]
+    pub(crate) reserve_min_msat: Option<u64>,
     /// The fee reserve in millionths of the amount.
-    #[arg(long, value_name = "PPM", hide = true)]
-    pub(crate) fake_reserve_ppm: Option<u32>,
+    #[arg(long = "fake-reserve-ppm", value_name = "PPM", hide = true)]
+    pub(crate) reserve_ppm: Option<u32>,
     /// How much of the reserve a payment uses up.
-    #[arg(long, value_name = "PERCENT", hide = true)]
-    pub(crate) fake_fee_used_percent: Option<u32>,
+    #[arg(long = "fake-fee-used-percent", value_name = "PERCENT", hide = true)]
+    pub(crate) fee_used_percent: Option<u32>,
     /// Whether a second call with the same payment id never pays twice.
-    #[arg(long, value_name = "BOOL", hide = true)]
-    pub(crate) fake_idempotent: Option<bool>,
+    #[arg(long = "fake-idempotent", value_name = "BOOL", hide = true)]
+    pub(crate) idempotent: Option<bool>,
 }
 
 impl FakeArgs {
     /// Bends the defaults as asked.
     pub(crate) fn bend(&self, behaviour: &mut Behaviour) {
-        behaviour.settle = self.fake_settle_after_ms.map_or(behaviour.settle, Settle::AfterMs);
-        behaviour.pay_delay_ms = self.fake_pay_after_ms.unwrap_or(behaviour.pay_delay_ms);
-        behaviour.reserve_min_msat = self.fake_reserve_min_msat.unwrap_or(behaviour.reserve_min_msat);
-        behaviour.reserve_ppm = self.fake_reserve_ppm.unwrap_or(behaviour.reserve_ppm);
-        behaviour.fee_used_percent = self.fake_fee_used_percent.unwrap_or(behaviour.fee_used_percent);
-        behaviour.idempotent = self.fake_idempotent.unwrap_or(behaviour.idempotent);
+        behaviour.settle = self.settle_after_ms.map_or(behaviour.settle, Settle::AfterMs);
+        behaviour.pay_delay_ms = self.pay_after_ms.unwrap_or(behaviour.pay_delay_ms);
+        behaviour.reserve_min_msat = self.reserve_min_msat.unwrap_or(behaviour.reserve_min_msat);
+        behaviour.reserve_ppm = self.reserve_ppm.unwrap_or(behaviour.reserve_ppm);
+        behaviour.fee_used_percent = self.fee_used_percent.unwrap_or(behaviour.fee_used_percent);
+        behaviour.idempotent = self.idempotent.unwrap_or(behaviour.idempotent);
     }
 }
 

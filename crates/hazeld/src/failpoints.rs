@@ -17,7 +17,7 @@ use fail::FailScenario;
 const REACHED: &str = "stopped at failpoint ";
 
 /// Longer than any test.
-const STAND_STILL: Duration = Duration::from_secs(3_600);
+const STAND_STILL: Duration = Duration::from_hours(1);
 
 /// Keeps the points armed until it is dropped.
 pub(crate) struct Armed {

@@ -137,7 +137,7 @@ async fn open_mint(
     let signer = LocalSigner::new(seed, &entropy, Arc::clone(&environment))
         .map_err(|error| Failure::Mismatch(error.to_string()))?;
     let ports = Ports { store, signer: Arc::new(signer), payments, environment };
-    let mint = Mint::open(plan.config.mint.clone(), ports).await.map_err(open_failure)?;
+    let mint = Mint::open(plan.config.mint.clone(), ports).await.map_err(|error| open_failure(&error))?;
     warn_of_other_fees(&plan.config, &mint);
     Ok(mint)
 }
@@ -148,7 +148,7 @@ fn open_node(fake: &Fake) -> Result<FakeNode, Failure> {
         .map_err(|error| Failure::Internal(format!("the fake Lightning node at {}: {error}", fake.ledger.display())))
 }
 
-fn open_failure(error: OpenError) -> Failure {
+fn open_failure(error: &OpenError) -> Failure {
     let text = error.to_string();
     match error {
         OpenError::Config(_) => Failure::Usage(text),

@@ -220,7 +220,7 @@ async fn sixty_four_clients_meet_no_lock_and_no_5xx() {
     const CLIENTS: u8 = 64;
     let seconds = std::env::var("HAZEL_LOAD_SECS").map_or(8, |text| text.parse().expect("a number of seconds"));
     let folder = tempfile::tempdir().expect("a folder");
-    let mint = Launch::dev(folder.path()).start();
+    let mint = Launch::dev(folder.path()).fake("settle-after-ms", 500).start();
     let done = Arc::new(AtomicU64::new(0));
     let first = Wallet::open(mint.url(), 200).await;
     let until = Instant::now() + Duration::from_secs(seconds);

@@ -9,7 +9,7 @@ mod client;
 #[path = "../../sqlite/tests/shim/mod.rs"]
 mod shim;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use client::{Draft, Launch, Wallet, audit, copy_folder, invoice, sum, wait_until
 use hazel_protocol::{
     BlindSignature, MeltQuoteBolt11Response, MeltQuoteState, MintResponse, Proof, ProofState, QuoteId, SwapResponse,
 };
-use shim::{DiskFile, EIO, Event, Fault, SimulatedDisk, mark, read_trace, under_shim};
+use shim::{DiskFile, EIO, ENOSPC, Event, Fault, SimulatedDisk, mark, read_trace, under_shim};
 use tempfile::TempDir;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
@@ -286,7 +286,7 @@ async fn honour_after(recording: &Recording, cut: &Found) {
         let books = audit(&database);
         (books.unfinished, books.pending, books.reserved_outputs) == (0, 0, 0)
     };
-    let settled = tokio::task::block_in_place(|| wait_until(Duration::from_secs(60), settled));
+    let settled = tokio::task::block_in_place(|| wait_until(Duration::from_mins(1), settled));
     assert!(settled, "{}: {:?}\n{}", cut.place, audit(&database), mint.log());
 }
 
@@ -390,6 +390,98 @@ async fn a_disk_that_does_not_keep_what_it_is_given_ends_the_process() {
     let wallet = wallet.moved_to(mint.url());
     let done: SwapResponse = wallet.try_swap(&money, &unanswered).await.expect("answered").ok();
     wallet.finish_all(&unanswered, &done.signatures);
+    mint.stop();
+    audit(&folder.path().join("mint.sqlite")).assert_settled(48);
+}
+
+/// How many writes of the database a start on a copy of `prepared` does.
+fn writes_of_a_start(prepared: &Path) -> usize {
+    let folder = tempfile::tempdir().expect("a folder");
+    copy_folder(prepared, folder.path());
+    let trace = folder.path().join("trace");
+    let mint =
+        Launch::dev(folder.path()).with(|command| under_shim(command, "mint.sqlite", Some(&trace), None)).start();
+    std::thread::sleep(Duration::from_millis(500));
+    mint.kill();
+    let events = read_trace(&trace);
+    events.iter().filter(|event| matches!(event, Event::Write { .. } | Event::Truncate { .. })).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_failed_write_costs_one_refusal_at_most() {
+    let prepared = tempfile::tempdir().expect("a folder");
+    let mint = Launch::dev(prepared.path()).start();
+    let wallet = Wallet::open(mint.url(), 1).await;
+    let money = wallet.mint(48).await;
+    mint.stop();
+    let quiet = writes_of_a_start(prepared.path());
+    let mut failed = 0;
+    for step in 1..=most(20) {
+        let folder = tempfile::tempdir().expect("a folder");
+        copy_folder(prepared.path(), folder.path());
+        let errno = if step % 2 == 0 { EIO } else { ENOSPC };
+        let fault = Fault { sync: false, at: quiet + step, errno, sticky: false, short: step % 3 == 0 };
+        let mint =
+            Launch::dev(folder.path()).with(|command| under_shim(command, "mint.sqlite", None, Some(fault))).start();
+        let wallet = wallet.moved_to(mint.url());
+        let draft = wallet.draft_for(48);
+        let first = wallet.try_swap(&money, &draft).await.expect("answered");
+        assert!(first.is_ok() || first.status == 503, "{first:?}\n{}", mint.log());
+        let again: SwapResponse = wallet.try_swap(&money, &draft).await.expect("answered").ok();
+        assert!(!first.is_ok() || first.ok::<SwapResponse>() == again, "what was answered stands");
+        let fresh = wallet.swap(&wallet.finish_all(&draft, &again.signatures)).await;
+        failed += usize::from(mint.log().contains("a commit failed"));
+        mint.stop();
+        audit(&folder.path().join("mint.sqlite")).assert_settled(sum(&fresh));
+    }
+    assert!(failed > 0, "some write of a swap failed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_refuses_and_keeps_what_it_has() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mint = Launch::dev(folder.path()).start();
+    let wallet = Wallet::open(mint.url(), 1).await;
+    let mut money = wallet.mint(48).await;
+    mint.stop();
+    let at = writes_of_a_start(folder.path()) + 100;
+    let fault = Fault { sync: false, at, errno: ENOSPC, sticky: true, short: true };
+    // Started by a configuration, so that the client need not wait long: a commit that failed is in doubt, and is tried on.
+    let example = Launch::hazeld(&["config", "example"]).output().stdout;
+    std::fs::write(folder.path().join("hazeld.toml"), example).expect("written");
+    let mint = Launch::hazeld(&["start", "--config"])
+        .arg(folder.path().join("hazeld.toml"))
+        .env("HAZELD_HTTP__LISTEN", "127.0.0.1:0")
+        .env("HAZELD_HTTP__REQUEST_TIMEOUT_SECS", "3")
+        .with(|command| under_shim(command, "mint.sqlite", None, Some(fault)))
+        .start();
+    let wallet = wallet.moved_to(mint.url());
+    let mut rounds = 0;
+    let refused = loop {
+        let draft = wallet.draft_for(48);
+        let answer = wallet.try_swap(&money, &draft).await.expect("answered");
+        if !answer.is_ok() {
+            assert!([503, 504].contains(&answer.status), "{answer:?}\n{}", mint.log());
+            break draft;
+        }
+        let answer: SwapResponse = answer.ok();
+        money = wallet.finish_all(&draft, &answer.signatures);
+        rounds += 1;
+        assert!(rounds < 100, "the disk does not fill up");
+    };
+    // It goes on refusing, and reads go on.
+    let again = wallet.try_swap(&money, &refused).await.expect("answered");
+    assert!([503, 504].contains(&again.status), "{again:?}");
+    assert_eq!(wallet.api.get("/v1/keys").await.status, 200);
+    assert_eq!(wallet.states(&money).await.len(), money.len());
+    mint.kill();
+
+    let mint = Launch::dev(folder.path()).start();
+    let wallet = wallet.moved_to(mint.url());
+    let states = wallet.states(&money).await;
+    assert!(states.iter().all(|state| *state == ProofState::Unspent), "what was refused is undone: {states:?}");
+    let done: SwapResponse = wallet.try_swap(&money, &refused).await.expect("answered").ok();
+    wallet.finish_all(&refused, &done.signatures);
     mint.stop();
     audit(&folder.path().join("mint.sqlite")).assert_settled(48);
 }

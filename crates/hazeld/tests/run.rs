@@ -328,6 +328,15 @@ async fn a_second_signal_ends_it_at_once_and_the_next_start_goes_on() {
     assert!(payments_by_hash(&folder.path().join("lightning.sqlite")).values().eq(&[1]));
 }
 
+#[cfg(not(feature = "failpoints"))]
+#[test]
+fn a_build_without_failpoints_holds_none() {
+    let program = std::fs::read(env!("CARGO_BIN_EXE_hazeld")).expect("read");
+    // Put together here, so that this test's own copy is no hit.
+    let prefix = ["hazel", "fail", ""].join("::");
+    assert!(!program.windows(prefix.len()).any(|bytes| bytes == prefix.as_bytes()));
+}
+
 #[tokio::test]
 async fn the_log_holds_no_secrets() {
     let folder = folder();

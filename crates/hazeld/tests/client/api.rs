@@ -50,7 +50,7 @@ impl Api {
             let _ = rustls::crypto::ring::default_provider().install_default();
         });
         let http = reqwest::Client::builder()
-            .timeout(Duration::from_secs(120))
+            .timeout(Duration::from_mins(2))
             .no_proxy()
             .tls_certs_only([])
             .build()

@@ -1,6 +1,6 @@
 //! What the tests of the daemon share: the real process, a wallet that checks everything, and an auditor of its files.
 #![allow(dead_code, unused_imports, reason = "each test binary uses its own part")]
-#![allow(clippy::missing_panics_doc, clippy::must_use_candidate, reason = "tests panic on purpose")]
+#![allow(clippy::panic, reason = "a test helper fails its test")]
 
 mod api;
 mod audit;

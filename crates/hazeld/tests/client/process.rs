@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long anything may take that should be quick, on a machine that is busy with other things.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A process about to be started.
 pub(crate) struct Launch {
@@ -34,11 +34,13 @@ impl Launch {
         Self { command, fake: BTreeMap::new() }
     }
 
-    /// `hazeld dev` in a folder, on a free port, with a Lightning node that loses no time and takes no fees.
+    /// `hazeld dev` in a folder, on a free port, with a Lightning node that loses little time and takes no fees.
+    ///
+    /// Invoices are paid a moment after they were made: no real one is paid before the mint has given it out.
     pub(crate) fn dev(folder: &Path) -> Self {
         Self::hazeld(&["dev", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(folder)
-            .fake("settle-after-ms", 0)
+            .fake("settle-after-ms", 150)
             .fake("pay-after-ms", 0)
             .fake("reserve-min-msat", 0)
             .fake("reserve-ppm", 0)
@@ -79,7 +81,7 @@ impl Launch {
                 Some(url) => url.clone_into(&mut hazeld.url),
                 None => panic!("the first line on standard output is {line:?}"),
             },
-            Err(_) => panic!("hazeld does not listen:\n{}", hazeld.log()),
+            Err(error) => panic!("hazeld does not listen ({error}):\n{}", hazeld.log()),
         }
         hazeld
     }
