@@ -423,4 +423,19 @@ impl super::Bench {
         self.accept(minting.credit()).await;
         self.accept(minting.issue()).await;
     }
+
+    /// Swap `n`, reserved.
+    pub(super) async fn reserved_swap(&self, n: u32) -> Swap {
+        let swap = Swap::new(n);
+        self.accept(swap.reserve()).await;
+        swap
+    }
+
+    /// Melt `n`, its quote opened and its inputs reserved.
+    pub(super) async fn reserved_melt(&self, n: u32) -> Melt {
+        let melt = Melt::new(n);
+        self.accept(melt.open()).await;
+        self.accept(melt.reserve()).await;
+        melt
+    }
 }

@@ -31,7 +31,7 @@ impl Reservation<'_> {
         refuse_overdrawn(ledger, &by_keyset)?;
         let mut books = Books::new(ledger);
         for row in self.inputs {
-            books.reserve(row.keyset, row.amount)?;
+            books.reserve(row)?;
         }
         Ok(Writes { totals: books.totals, inputs: self.pending(), outputs: self.reserved(), ..Writes::default() })
     }
@@ -138,7 +138,7 @@ pub(super) fn remove(ledger: &Ledger, operation: OperationId) -> Result<Writes, 
     let mut rest = Brought::default();
     for input in &contents.inputs {
         if input.state == InputState::Pending {
-            books.release(input.row.keyset, input.row.amount)?;
+            books.release(&input.row)?;
             writes.inputs.insert(input.row.y, None);
         } else {
             rest.ys.push(input.row.y);
@@ -164,14 +164,14 @@ pub(super) fn spend(
     let mut books = Books::new(ledger);
     let mut writes = Writes::default();
     for input in contents.inputs.into_iter().filter(|input| input.state == InputState::Pending) {
-        books.redeem(input.row.keyset, input.row.amount)?;
+        books.redeem(&input.row)?;
         writes.inputs.insert(input.row.y, Some(KnownInput { state: InputState::Spent, ..input }));
     }
     for row in signed {
         let Some(reserved) = ledger.outputs.get(&row.output.b) else {
             return corrupt("an output that was not reserved");
         };
-        books.issue(row.output.keyset, row.output.amount)?;
+        books.issue(&row.output)?;
         writes.outputs.insert(row.output.b, Some(sign(reserved, row)));
     }
     for (keyset, fee) in fees {
@@ -198,31 +198,31 @@ impl<'a> Books<'a> {
         Self { ledger, totals: BTreeMap::new() }
     }
 
-    pub(super) fn reserve(&mut self, keyset: KeysetId, amount: Amount) -> Result<(), ApplyError> {
-        self.update(keyset, |totals| {
-            totals.reserved = totals.reserved.checked_add(amount)?;
+    pub(super) fn reserve(&mut self, row: &InputRow) -> Result<(), ApplyError> {
+        self.update(row.keyset, |totals| {
+            totals.reserved = totals.reserved.checked_add(row.amount)?;
             Ok(())
         })
     }
 
-    fn release(&mut self, keyset: KeysetId, amount: Amount) -> Result<(), ApplyError> {
-        self.update(keyset, |totals| {
-            totals.reserved = totals.reserved.checked_sub(amount)?;
+    fn release(&mut self, row: &InputRow) -> Result<(), ApplyError> {
+        self.update(row.keyset, |totals| {
+            totals.reserved = totals.reserved.checked_sub(row.amount)?;
             Ok(())
         })
     }
 
-    fn redeem(&mut self, keyset: KeysetId, amount: Amount) -> Result<(), ApplyError> {
-        self.update(keyset, |totals| {
-            totals.reserved = totals.reserved.checked_sub(amount)?;
-            totals.redeemed = totals.redeemed.checked_add(amount)?;
+    fn redeem(&mut self, row: &InputRow) -> Result<(), ApplyError> {
+        self.update(row.keyset, |totals| {
+            totals.reserved = totals.reserved.checked_sub(row.amount)?;
+            totals.redeemed = totals.redeemed.checked_add(row.amount)?;
             Ok(())
         })
     }
 
-    pub(super) fn issue(&mut self, keyset: KeysetId, amount: Amount) -> Result<(), ApplyError> {
-        self.update(keyset, |totals| {
-            totals.issued = totals.issued.checked_add(amount)?;
+    pub(super) fn issue(&mut self, row: &OutputRow) -> Result<(), ApplyError> {
+        self.update(row.keyset, |totals| {
+            totals.issued = totals.issued.checked_add(row.amount)?;
             Ok(())
         })
     }

@@ -1,6 +1,7 @@
 //! The seed and the keysets.
 
 use crate::ports::{AddKeyset, Applied, BindSeed, Conflict, KeysetRecord, KeysetTotals, LatchKeyset};
+use crate::store::rules::same_keyset;
 
 use super::ledger::{Ledger, Outcome, Writes, refuse, unchanged};
 
@@ -27,16 +28,6 @@ pub(super) fn add_keyset(ledger: &Ledger, change: &AddKeyset) -> Outcome {
     let mut writes = Writes { keysets: Some(keysets), ..Writes::default() };
     writes.totals.insert(new.id, KeysetTotals::default());
     Ok((writes, Applied::Done))
-}
-
-/// Whether two records name the same keys under the same terms. When they were added, and what became of them since, is no part of it.
-fn same_keyset(a: &KeysetRecord, b: &KeysetRecord) -> bool {
-    a.id == b.id
-        && a.unit == b.unit
-        && a.index == b.index
-        && a.input_fee_ppk == b.input_fee_ppk
-        && a.final_expiry == b.final_expiry
-        && a.keys == b.keys
 }
 
 pub(super) fn latch_keyset(ledger: &Ledger, change: &LatchKeyset) -> Outcome {

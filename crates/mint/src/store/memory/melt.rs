@@ -1,13 +1,14 @@
 //! Melts: quoted, reserved, dispatched, recorded, settled, released.
 
-use hazel_protocol::{Amount, KeysetId, QuoteId};
+use hazel_protocol::{Amount, QuoteId};
 
 use crate::ports::{
-    Applied, ApplyError, Conflict, DispatchMelt, KnownInput, KnownOutput, MeltOutcome, MeltProgress, MeltQuote,
-    MeltQuoteStatus, OpenMeltQuote, OperationId, OperationKind, OperationRecord, OperationState, OwnerId, PaidEvidence,
-    RecordMelt, ReleaseMelt, ReserveMelt, SettleInternally, SettleMelt, SignedRow, Timestamp,
+    Applied, Conflict, DispatchMelt, MeltOutcome, MeltProgress, MeltQuote, MeltQuoteStatus, OpenMeltQuote, OperationId,
+    OperationKind, OperationRecord, OperationState, OwnerId, PaidEvidence, RecordMelt, ReleaseMelt, ReserveMelt,
+    SettleInternally, SettleMelt, Timestamp,
 };
 use crate::store::internal_credit;
+use crate::store::rules::{demand_change_of, demand_covered, same_melt_offer};
 
 use super::custody::{Reservation, refuse_overdrawn_reservation, remove, spend};
 use super::ledger::{Brought, Ledger, Outcome, Writes, corrupt, later, refuse, unchanged};
@@ -16,7 +17,7 @@ use super::mint_quotes::paid as credited;
 pub(super) fn open(ledger: &Ledger, change: &OpenMeltQuote) -> Outcome {
     let new = &change.quote;
     if let Some(old) = ledger.melt_quotes.get(&new.id) {
-        return if same_offer(old, new) {
+        return if same_melt_offer(old, new) {
             Ok(unchanged(Applied::MeltQuote(old.clone())))
         } else {
             refuse(Conflict::QuoteExists)
@@ -24,12 +25,6 @@ pub(super) fn open(ledger: &Ledger, change: &OpenMeltQuote) -> Outcome {
     }
     refuse_invoice_in_use(ledger, new)?;
     Ok(answering(Writes::default(), new.clone()))
-}
-
-/// Whether two quotes are the same but for what the store sets.
-fn same_offer(old: &MeltQuote, new: &MeltQuote) -> bool {
-    let MeltQuote { updated_at, status, operation, preimage, .. } = *old;
-    *old == MeltQuote { updated_at, status, operation, preimage, ..new.clone() }
 }
 
 /// Refuses when another quote of the same invoice is being paid or has been. There is never more than one such.
@@ -217,33 +212,6 @@ fn paid_by(ledger: &Ledger, operation: OperationId) -> Option<&MeltQuote> {
     let brought = ledger.brought.get(&operation)?;
     let quote = brought.quotes.first().and_then(|id| ledger.melt_quotes.get(id))?;
     (quote.operation == Some(operation)).then_some(quote)
-}
-
-/// Change signs blanks of this melt, in their order, each with its own keyset.
-fn demand_change_of(blanks: &[KnownOutput], change: &[SignedRow]) -> Result<(), ApplyError> {
-    let mut blanks = blanks.iter();
-    let fits = |signed: &SignedRow, blank: &KnownOutput| {
-        blank.output.b == signed.output.b && blank.output.keyset == signed.output.keyset && blank.signature.is_none()
-    };
-    if change.iter().all(|signed| blanks.any(|blank| fits(signed, blank))) {
-        return Ok(());
-    }
-    corrupt("the change is not of this melt's blanks, in their order")
-}
-
-/// No more is given than was taken.
-fn demand_covered(
-    inputs: &[KnownInput],
-    credited: Amount,
-    change: &[SignedRow],
-    fees: &[(KeysetId, Amount)],
-) -> Result<(), ApplyError> {
-    let taken = Amount::checked_sum(inputs.iter().map(|known| known.row.amount));
-    let given = change.iter().map(|signed| signed.output.amount).chain(fees.iter().map(|(_, fee)| *fee));
-    match (taken, Amount::checked_sum(given.chain([credited]))) {
-        (Ok(taken), Ok(given)) if given <= taken => Ok(()),
-        _ => corrupt("more is given than was taken"),
-    }
 }
 
 pub(super) fn release(ledger: &Ledger, change: &ReleaseMelt) -> Outcome {

@@ -6,6 +6,7 @@ use crate::ports::{
     Applied, ApplyError, Conflict, CreditMintQuote, Issue, KnownOutput, MintQuote, OpenMintQuote, OperationId,
     OperationKind, SignedRow, Timestamp,
 };
+use crate::store::rules::{same_mint_offer, same_outputs};
 
 use super::custody::{Books, refuse_known_outputs, refuse_unknown_keysets};
 use super::ledger::{Brought, Ledger, Outcome, Writes, corrupt, later, refuse, unchanged};
@@ -13,7 +14,7 @@ use super::ledger::{Brought, Ledger, Outcome, Writes, corrupt, later, refuse, un
 pub(super) fn open(ledger: &Ledger, change: &OpenMintQuote) -> Outcome {
     let new = &change.quote;
     if let Some(old) = ledger.mint_quotes.get(&new.id) {
-        return if same_offer(old, new) {
+        return if same_mint_offer(old, new) {
             Ok(unchanged(Applied::MintQuote(old.clone())))
         } else {
             refuse(Conflict::QuoteExists)
@@ -23,12 +24,6 @@ pub(super) fn open(ledger: &Ledger, change: &OpenMintQuote) -> Outcome {
         return refuse(Conflict::QuoteExists);
     }
     Ok((writing(new.clone()), Applied::MintQuote(new.clone())))
-}
-
-/// Whether two quotes are the same but for what the store sets.
-fn same_offer(old: &MintQuote, new: &MintQuote) -> bool {
-    let MintQuote { amount_paid, amount_issued, updated_at, .. } = *old;
-    *old == MintQuote { updated_at, amount_paid, amount_issued, ..new.clone() }
 }
 
 /// A known credit moves the cursor and nothing else: the stream has been read that far all the same.
@@ -72,7 +67,7 @@ pub(super) fn issue(ledger: &Ledger, change: &Issue) -> Outcome {
     refuse_unknown_keysets(ledger, change.outputs.iter().map(|signed| signed.output.keyset))?;
     let mut books = Books::new(ledger);
     for signed in &change.outputs {
-        books.issue(signed.output.keyset, signed.output.amount)?;
+        books.issue(&signed.output)?;
         writes.outputs.insert(signed.output.b, Some(known(change.operation, signed)));
     }
     writes.totals = books.totals;
@@ -83,11 +78,9 @@ pub(super) fn issue(ledger: &Ledger, change: &Issue) -> Outcome {
 /// The same issue again gets what it got, from the ledger; the id of anything else has been used up.
 fn issued_before(ledger: &Ledger, change: &Issue) -> Outcome {
     let contents = ledger.contents_of(change.operation);
-    let same_outputs =
-        contents.outputs.iter().map(|known| &known.output).eq(change.outputs.iter().map(|new| &new.output));
     let same_quotes = contents.quotes.iter().eq(change.draws.iter().map(|(quote, _)| quote));
     let issue = contents.outputs.iter().all(|known| known.kind == OperationKind::Issue);
-    if same_outputs && same_quotes && issue {
+    if same_outputs(&contents.outputs, &change.outputs) && same_quotes && issue {
         return Ok(unchanged(Applied::Signatures(signatures(&contents.outputs)?)));
     }
     refuse(Conflict::OperationEnded)

@@ -1,11 +1,10 @@
 //! Swaps: reserved, settled, released, resolved after a crash.
 
-use hazel_protocol::{Amount, KeysetId};
-
 use crate::ports::{
-    Applied, ApplyError, Conflict, KnownInput, KnownOutput, OperationId, OperationKind, OperationRecord,
-    OperationState, OwnerId, ReleaseSwap, ReserveSwap, ResolveSwap, SettleSwap, SignedRow, SwapResolution,
+    Applied, Conflict, OperationId, OperationKind, OperationRecord, OperationState, OwnerId, ReleaseSwap, ReserveSwap,
+    ResolveSwap, SettleSwap, SwapResolution,
 };
+use crate::store::rules::{demand_balance, same_outputs};
 
 use super::custody::{Reservation, refuse_overdrawn_reservation, remove, spend};
 use super::ledger::{Ledger, Outcome, Writes, corrupt, refuse, unchanged};
@@ -79,20 +78,6 @@ fn settled_before(ledger: &Ledger, change: &SettleSwap) -> Outcome {
         return Ok(unchanged(Applied::Signatures(signatures(&contents.outputs)?)));
     }
     refuse(Conflict::OperationGone)
-}
-
-fn same_outputs(known: &[KnownOutput], signed: &[SignedRow]) -> bool {
-    known.iter().map(|known| &known.output).eq(signed.iter().map(|signed| &signed.output))
-}
-
-/// Inputs are outputs and fees, to the last unit.
-fn demand_balance(inputs: &[KnownInput], outputs: &[SignedRow], fees: &[(KeysetId, Amount)]) -> Result<(), ApplyError> {
-    let taken = Amount::checked_sum(inputs.iter().map(|known| known.row.amount));
-    let given = outputs.iter().map(|signed| signed.output.amount).chain(fees.iter().map(|(_, fee)| *fee));
-    if taken.is_ok() && taken == Amount::checked_sum(given) {
-        return Ok(());
-    }
-    corrupt("inputs are not outputs plus fees")
 }
 
 pub(super) fn release(ledger: &Ledger, change: &ReleaseSwap) -> Outcome {

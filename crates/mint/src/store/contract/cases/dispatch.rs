@@ -28,22 +28,15 @@ cases!("dispatch and record":
     nothing_is_recorded_without_a_row,
 );
 
-async fn reserved(bench: &Bench, n: u32) -> Melt {
-    let melt = Melt::new(n);
-    bench.accept(melt.open()).await;
-    bench.accept(melt.reserve()).await;
-    melt
-}
-
 async fn dispatched(bench: &Bench, n: u32) -> Melt {
-    let melt = reserved(bench, n).await;
+    let melt = bench.reserved_melt(n).await;
     bench.accept(melt.dispatch()).await;
     melt
 }
 
 /// The ways to put a melt into each state.
 async fn in_state(bench: &Bench, n: u32, state: OperationState) -> Melt {
-    let melt = reserved(bench, n).await;
+    let melt = bench.reserved_melt(n).await;
     let word = match state {
         OperationState::SetupComplete | OperationState::Reserved => return melt,
         OperationState::Dispatched => None,
@@ -64,7 +57,7 @@ async fn row(bench: &Bench, melt: &Melt) -> OperationRecord {
 
 async fn dispatching_is_written_down(bench: &Bench) {
     bench.fund().await;
-    let melt = reserved(bench, 1).await;
+    let melt = bench.reserved_melt(1).await;
     let before = row(bench, &melt).await;
     let quote = bench.snapshot().await.melt_quotes[&melt.quote.id].clone();
     assert_eq!(bench.accept_twice(melt.dispatch()).await, Applied::MeltQuote(quote));
@@ -171,7 +164,7 @@ async fn an_overdrawn_keyset_is_not_dispatched(bench: &Bench) {
 
 async fn a_latched_keyset_is_still_dispatched(bench: &Bench) {
     bench.fund().await;
-    let melt = reserved(bench, 1).await;
+    let melt = bench.reserved_melt(1).await;
     bench.accept(LatchKeyset { keyset: sat(), latched: true }).await;
     bench.accept(melt.dispatch()).await;
 }
@@ -191,7 +184,7 @@ async fn paid_is_accepted_from_anybody(bench: &Bench) {
 
 async fn paid_is_accepted_from_every_state_but_reserved(bench: &Bench) {
     bench.fund().await;
-    let melt = reserved(bench, 1).await;
+    let melt = bench.reserved_melt(1).await;
     bench.refuse(melt.record(MeltOutcome::Paid(evidence())), Conflict::WrongState).await;
     for (n, state) in [(2, OperationState::Dispatched), (3, OperationState::Failed), (4, OperationState::Unknown)] {
         let melt = in_state(bench, n, state).await;

@@ -38,14 +38,8 @@ async fn opened(bench: &Bench, n: u32) -> Melt {
     melt
 }
 
-async fn reserved(bench: &Bench, n: u32) -> Melt {
-    let melt = opened(bench, n).await;
-    bench.accept(melt.reserve()).await;
-    melt
-}
-
 async fn paid(bench: &Bench, n: u32) -> Melt {
-    let melt = reserved(bench, n).await;
+    let melt = bench.reserved_melt(n).await;
     bench.accept(melt.dispatch()).await;
     bench.accept(melt.record(MeltOutcome::Paid(evidence()))).await;
     bench.accept(melt.settle()).await;
@@ -146,7 +140,7 @@ async fn refusals_come_in_order(bench: &Bench) {
 
 async fn a_quote_is_paid_by_one_melt(bench: &Bench) {
     bench.fund().await;
-    let melt = reserved(bench, 1).await;
+    let melt = bench.reserved_melt(1).await;
     let rival = Melt { quote: melt.quote.clone(), ..Melt::new(2) };
     bench.refuse(rival.reserve(), Conflict::QuotePending).await;
     bench.accept(melt.dispatch()).await;
@@ -187,7 +181,7 @@ async fn an_id_serves_one_attempt(bench: &Bench) {
 
 async fn an_id_with_other_contents_is_rejected(bench: &Bench) {
     bench.fund().await;
-    let (melt, fresh) = (reserved(bench, 1).await, opened(bench, 2).await);
+    let (melt, fresh) = (bench.reserved_melt(1).await, opened(bench, 2).await);
     let swap = Swap::new(3);
     bench.accept(swap.reserve()).await;
     let others = [
@@ -207,7 +201,7 @@ async fn an_id_with_other_contents_is_rejected(bench: &Bench) {
 
 async fn another_owner_cannot_repeat_it(bench: &Bench) {
     bench.fund().await;
-    let melt = reserved(bench, 1).await;
+    let melt = bench.reserved_melt(1).await;
     bench.refuse(Melt { owner: BOB, ..melt.clone() }.reserve(), Conflict::OperationGone).await;
     bench.accept(melt.take_over(BOB)).await;
     bench.refuse(melt.reserve(), Conflict::OperationGone).await;
@@ -241,7 +235,7 @@ async fn blanks_have_no_amount(bench: &Bench) {
 
 async fn swaps_and_melts_hold_against_each_other(bench: &Bench) {
     bench.fund().await;
-    let (melt, swap) = (reserved(bench, 1).await, Swap::new(2));
+    let (melt, swap) = (bench.reserved_melt(1).await, Swap::new(2));
     bench.accept(swap.reserve()).await;
     let stealing = Swap { inputs: melt.inputs.clone(), ..Swap::new(3) };
     bench.refuse(stealing.reserve(), Conflict::InputsPending).await;
@@ -273,7 +267,7 @@ async fn releasing_gives_everything_back(bench: &Bench) {
 
 async fn only_a_melt_that_cannot_be_paid_is_released(bench: &Bench) {
     bench.fund().await;
-    let melt = reserved(bench, 1).await;
+    let melt = bench.reserved_melt(1).await;
     bench.accept(melt.dispatch()).await;
     bench.refuse(melt.release(), Conflict::WrongState).await;
     bench.accept(melt.record(MeltOutcome::Unknown)).await;
@@ -299,7 +293,7 @@ async fn a_finished_melt_cannot_be_released(bench: &Bench) {
 
 async fn another_owner_cannot_release(bench: &Bench) {
     bench.fund().await;
-    let melt = reserved(bench, 1).await;
+    let melt = bench.reserved_melt(1).await;
     bench.refuse(Melt { owner: BOB, ..melt.clone() }.release(), Conflict::OperationGone).await;
     let swap = Swap::new(2);
     bench.accept(swap.reserve()).await;
@@ -320,7 +314,7 @@ async fn releasing_nothing_leaves_a_tombstone(bench: &Bench) {
 
 async fn a_release_names_its_quote(bench: &Bench) {
     bench.fund().await;
-    let (melt, other) = (reserved(bench, 1).await, opened(bench, 2).await);
+    let (melt, other) = (bench.reserved_melt(1).await, opened(bench, 2).await);
     bench.reject(Melt { quote: other.quote, ..melt.clone() }.release()).await;
     let unknown: QuoteId = quote_id("melt", 77);
     let nowhere = Melt { operation: operation(9), quote: MeltQuote { id: unknown, ..melt.quote.clone() }, ..melt };

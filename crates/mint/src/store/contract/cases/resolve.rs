@@ -13,16 +13,10 @@ cases!("resolve swap":
     a_resolved_swap_is_gone,
 );
 
-async fn reserved(bench: &Bench, n: u32) -> Swap {
-    let swap = Swap::new(n);
-    bench.accept(swap.reserve()).await;
-    swap
-}
-
 async fn without_signatures_everything_is_removed(bench: &Bench) {
     bench.fund().await;
     let before = bench.snapshot().await;
-    let swap = reserved(bench, 1).await;
+    let swap = bench.reserved_swap(1).await;
     bench.accept(swap.take_over(BOB)).await;
     let taken = Swap { owner: BOB, ..swap.clone() };
     assert_eq!(bench.accept(taken.resolve()).await, Applied::Resolved(SwapResolution::Removed));
@@ -33,7 +27,7 @@ async fn without_signatures_everything_is_removed(bench: &Bench) {
 
 async fn with_all_signatures_the_inputs_are_spent(bench: &Bench) {
     bench.fund().await;
-    let (swap, other) = (reserved(bench, 1).await, reserved(bench, 2).await);
+    let (swap, other) = (bench.reserved_swap(1).await, bench.reserved_swap(2).await);
     bench.plant_signatures(swap.operation, &swap.signed()).await;
     assert_eq!(bench.accept(swap.resolve()).await, Applied::Resolved(SwapResolution::Spent));
     bench.snapshot().await.assert_sound();
@@ -49,7 +43,7 @@ async fn with_all_signatures_the_inputs_are_spent(bench: &Bench) {
 async fn with_some_signatures_nothing_is_touched(bench: &Bench) {
     bench.fund().await;
     for n in [1, 2] {
-        let swap = reserved(bench, n).await;
+        let swap = bench.reserved_swap(n).await;
         let one = usize::try_from(n).expect("small") - 1;
         bench.plant_signatures(swap.operation, &swap.signed()[one..=one]).await;
         let before = bench.snapshot().await;
@@ -61,7 +55,7 @@ async fn with_some_signatures_nothing_is_touched(bench: &Bench) {
 
 async fn only_pending_rows_are_acted_on(bench: &Bench) {
     bench.fund().await;
-    let swap = reserved(bench, 1).await;
+    let swap = bench.reserved_swap(1).await;
     bench.plant_spent(&[swap.inputs[1].y]).await;
     assert_eq!(bench.accept(swap.resolve()).await, Applied::Resolved(SwapResolution::Removed));
     let ledger = bench.snapshot().await;
@@ -69,7 +63,7 @@ async fn only_pending_rows_are_acted_on(bench: &Bench) {
     assert_eq!(ledger.inputs[&swap.inputs[1].y].state, InputState::Spent, "the spent one cannot");
     assert_eq!(bench.totals(sat()).await, [FUNDS, 2, 0, 0]);
 
-    let swap = reserved(bench, 2).await;
+    let swap = bench.reserved_swap(2).await;
     bench.plant_spent(&[swap.inputs[0].y]).await;
     bench.plant_signatures(swap.operation, &swap.signed()).await;
     assert_eq!(bench.accept(swap.resolve()).await, Applied::Resolved(SwapResolution::Spent));
@@ -90,7 +84,7 @@ async fn the_row_must_be_a_swap_of_this_owner(bench: &Bench) {
 
 async fn a_resolved_swap_is_gone(bench: &Bench) {
     bench.fund().await;
-    let (removed, settled) = (reserved(bench, 1).await, reserved(bench, 2).await);
+    let (removed, settled) = (bench.reserved_swap(1).await, bench.reserved_swap(2).await);
     bench.accept(removed.resolve()).await;
     bench.refuse(removed.resolve(), Conflict::OperationGone).await;
     bench.accept(settled.settle()).await;

@@ -36,13 +36,6 @@ cases!("settle melt":
     settled_internally_it_answers_with_the_quote,
 );
 
-async fn reserved(bench: &Bench, n: u32) -> Melt {
-    let melt = Melt::new(n);
-    bench.accept(melt.open()).await;
-    bench.accept(melt.reserve()).await;
-    melt
-}
-
 async fn pay(bench: &Bench, melt: &Melt, evidence: PaidEvidence) {
     bench.accept(melt.open()).await;
     bench.accept(melt.reserve()).await;
@@ -165,7 +158,7 @@ async fn a_settled_melt_answers_with_the_quote(bench: &Bench) {
 
 async fn change_is_of_this_melts_blanks(bench: &Bench) {
     bench.fund().await;
-    let (other, melt) = (reserved(bench, 2).await, paid(bench, 1).await);
+    let (other, melt) = (bench.reserved_melt(2).await, paid(bench, 1).await);
     let one = Amount::from_u64(1);
     let [first, second] = [0, 1].map(|n: usize| sign_as(&melt.blanks[n], one));
     let wrong_keyset = SignedRow { output: output(11, usd(), 1), ..first.clone() };

@@ -36,21 +36,15 @@ cases!("end of a swap":
     another_owner_cannot_release,
 );
 
-async fn reserved(bench: &Bench, n: u32) -> Swap {
-    let swap = Swap::new(n);
-    bench.accept(swap.reserve()).await;
-    swap
-}
-
 async fn settled(bench: &Bench, n: u32) -> Swap {
-    let swap = reserved(bench, n).await;
+    let swap = bench.reserved_swap(n).await;
     bench.accept(swap.settle()).await;
     swap
 }
 
 async fn settling_signs_and_spends(bench: &Bench) {
     bench.fund().await;
-    let swap = reserved(bench, 1).await;
+    let swap = bench.reserved_swap(1).await;
     assert_eq!(bench.accept_twice(swap.settle()).await, Applied::Signatures(swap.signed()));
     let ledger = bench.snapshot().await;
     let contents = &ledger.contents[&swap.operation];
@@ -97,7 +91,7 @@ async fn settling_needs_the_row_of_this_owner(bench: &Bench) {
 
 async fn a_former_owner_cannot_settle(bench: &Bench) {
     bench.fund().await;
-    let swap = reserved(bench, 1).await;
+    let swap = bench.reserved_swap(1).await;
     bench.accept(swap.take_over(BOB)).await;
     bench.refuse(swap.settle(), Conflict::OperationGone).await;
     bench.refuse(swap.release(), Conflict::OperationGone).await;
@@ -156,7 +150,7 @@ async fn a_settled_swap_has_no_other_outputs(bench: &Bench) {
 
 async fn exactly_the_reserved_outputs_are_signed(bench: &Bench) {
     bench.fund().await;
-    let swap = reserved(bench, 1).await;
+    let swap = bench.reserved_swap(1).await;
     for outputs in wrong_outputs(&swap) {
         bench.reject(SettleSwap { outputs: sign_all(&outputs), ..swap.settle() }).await;
     }
@@ -168,7 +162,7 @@ async fn exactly_the_reserved_outputs_are_signed(bench: &Bench) {
 
 async fn inputs_are_outputs_plus_fees(bench: &Bench) {
     bench.fund().await;
-    let swap = reserved(bench, 1).await;
+    let swap = bench.reserved_swap(1).await;
     let (none, half, one, two) = (Amount::ZERO, Amount::MAX, Amount::from_u64(1), Amount::from_u64(2));
     let wrong = [
         vec![],
@@ -190,14 +184,14 @@ async fn inputs_are_outputs_plus_fees(bench: &Bench) {
 
 async fn fees_are_of_known_keysets(bench: &Bench) {
     bench.fund().await;
-    let swap = reserved(bench, 1).await;
+    let swap = bench.reserved_swap(1).await;
     let fees = vec![(sat_next(), Amount::from_u64(1))];
     bench.refuse(SettleSwap { fees, ..swap.settle() }, Conflict::KeysetUnknown(sat_next())).await;
 }
 
 async fn outputs_signed_by_other_hands_are_not_signed_again(bench: &Bench) {
     bench.fund().await;
-    let swap = reserved(bench, 1).await;
+    let swap = bench.reserved_swap(1).await;
     bench.plant_signatures(swap.operation, &swap.signed()[..1]).await;
     bench.reject(swap.settle()).await;
     bench.plant_signatures(swap.operation, &swap.signed()[1..]).await;
@@ -250,7 +244,7 @@ fn totals(issued: u64, redeemed: u64, reserved: u64) -> KeysetTotals {
 /// Custody was taken before; what is stopped is taking more.
 async fn a_latched_keyset_still_settles(bench: &Bench) {
     bench.fund().await;
-    let swap = reserved(bench, 1).await;
+    let swap = bench.reserved_swap(1).await;
     bench.accept(LatchKeyset { keyset: sat(), latched: true }).await;
     bench.accept_twice(swap.settle()).await;
 }
@@ -270,8 +264,8 @@ async fn a_spent_proof_stays_spent(bench: &Bench) {
 async fn releasing_gives_everything_back(bench: &Bench) {
     bench.fund().await;
     let before = bench.snapshot().await;
-    let swap = reserved(bench, 1).await;
-    let held = reserved(bench, 2).await;
+    let swap = bench.reserved_swap(1).await;
+    let held = bench.reserved_swap(2).await;
     assert_eq!(bench.accept(swap.release()).await, Applied::Done);
     bench.repeat(swap.release(), &Applied::Done).await;
     bench.accept(Swap { operation: operation(3), ..swap.clone() }.reserve()).await;
@@ -282,7 +276,7 @@ async fn releasing_gives_everything_back(bench: &Bench) {
 
 async fn a_release_is_not_remembered(bench: &Bench) {
     bench.fund().await;
-    let swap = reserved(bench, 1).await;
+    let swap = bench.reserved_swap(1).await;
     bench.accept(swap.release()).await;
     bench.accept_twice(swap.reserve()).await;
     bench.accept(swap.settle()).await;
@@ -326,7 +320,7 @@ async fn a_finished_operation_cannot_be_released(bench: &Bench) {
 
 async fn another_owner_cannot_release(bench: &Bench) {
     bench.fund().await;
-    let swap = reserved(bench, 1).await;
+    let swap = bench.reserved_swap(1).await;
     bench.refuse(Swap { owner: BOB, ..swap.clone() }.release(), Conflict::OperationGone).await;
     let melt = Melt::new(2);
     bench.accept(melt.open()).await;
