@@ -107,6 +107,9 @@ pub(crate) struct DevArgs {
     /// How much is logged.
     #[arg(long, value_name = "LEVEL", default_value_t = Level::Info)]
     pub(crate) log_level: Level,
+    /// How long one payment attempt may take; for tests.
+    #[arg(long, value_name = "SECS", hide = true)]
+    pub(crate) payment_timeout_secs: Option<u32>,
     /// How the fake Lightning node behaves.
     #[command(flatten)]
     pub(crate) fake: FakeArgs,

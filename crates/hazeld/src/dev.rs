@@ -35,6 +35,7 @@ fn config(args: DevArgs, folder: &Path, seed: &Path) -> Config {
     let mut mint = MintConfig::default();
     mint.info.name = Some("Hazel dev mint".to_owned());
     mint.info.description = Some("For trying things out. Its money is not real.".to_owned());
+    mint.payment_timeout_secs = args.payment_timeout_secs.unwrap_or(mint.payment_timeout_secs);
     for unit in &mut mint.units {
         unit.input_fee_ppk = args.input_fee_ppk;
     }

@@ -318,9 +318,10 @@ async fn credit_survives_a_fault_at_every_point() {
     }
 }
 
-/// Two sats of reserve, one of which routing uses up.
+/// Two sats of reserve, one of which routing uses up. An attempt may take five seconds: until some time after that nobody believes
+/// a node that has never heard of it.
 fn with_reserve(launch: Launch) -> Launch {
-    launch.fake("reserve-min-msat", 2_000)
+    launch.fake("reserve-min-msat", 2_000).args(&["--payment-timeout-secs", "5"])
 }
 
 fn with_reserve_and_a_forgetful_node(launch: Launch) -> Launch {
