@@ -100,3 +100,66 @@ pub(crate) fn in_progress(code: Option<u16>) -> bool {
 pub(crate) fn is(code: Option<u16>, which: ErrorCode) -> bool {
     code == Some(which.code())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hazel_protocol::ProofState::{Pending, Spent, Unspent};
+
+    const FREE: &[ProofState] = &[Unspent, Unspent];
+    const NONE: Signed = Signed { total: 3, signed: 0 };
+    const SOME: Signed = Signed { total: 3, signed: 2 };
+    const ALL: Signed = Signed { total: 3, signed: 3 };
+
+    type Row = (&'static [Signed], &'static [ProofState], ErrorCode, bool, Verdict);
+
+    fn verdict(outputs: &[Signed], inputs: &[ProofState], code: ErrorCode, finally_refused: bool) -> Verdict {
+        let code = Some(code.code());
+        judge(&Evidence { outputs: outputs.to_vec(), inputs: inputs.to_vec(), code, finally_refused })
+    }
+
+    #[test]
+    fn every_row_of_the_table() {
+        use ErrorCode::{
+            KeysetInactive, OutputsAlreadySigned, OutputsPending, ProofsAlreadySpent, ProofsPending,
+            TransactionNotBalanced,
+        };
+        use Verdict::{Lost, Rebuild, Release, Settle, Wait};
+        let dead = Rebuild { former_is_dead: true };
+        let alive = Rebuild { former_is_dead: false };
+        let other = TransactionNotBalanced;
+        let table: [Row; 18] = [
+            (&[ALL], &[Spent, Spent], ProofsAlreadySpent, false, Settle(0)),
+            (&[ALL], &[Spent, Spent], ProofsAlreadySpent, true, Settle(0)),
+            (&[NONE, ALL], &[Spent, Spent], ProofsAlreadySpent, false, Settle(1)),
+            (&[ALL, ALL], &[Spent, Spent], ProofsAlreadySpent, false, Settle(0)),
+            (&[NONE], &[Spent, Spent], ProofsAlreadySpent, true, Lost),
+            (&[SOME], &[Spent, Spent], ProofsAlreadySpent, true, Lost),
+            (&[NONE], &[Spent, Unspent], ProofsAlreadySpent, true, Lost),
+            (&[NONE], &[Spent, Pending], ProofsAlreadySpent, true, Wait),
+            (&[ALL], &[Pending, Unspent], ProofsPending, true, Wait),
+            (&[NONE], FREE, ProofsPending, true, Wait),
+            (&[NONE], FREE, OutputsPending, false, Wait),
+            (&[ALL], FREE, OutputsAlreadySigned, true, dead),
+            (&[SOME], FREE, other, true, dead),
+            (&[NONE], FREE, OutputsAlreadySigned, false, dead),
+            (&[NONE], FREE, KeysetInactive, true, dead),
+            (&[NONE], FREE, KeysetInactive, false, alive),
+            (&[NONE], FREE, other, false, alive),
+            (&[NONE, NONE], FREE, other, true, Release),
+        ];
+        for (outputs, inputs, code, finally_refused, expected) in table {
+            let found = verdict(outputs, inputs, code, finally_refused);
+            assert_eq!(found, expected, "{outputs:?} {inputs:?} {code:?} {finally_refused}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_given_back_while_a_copy_may_arrive() {
+        for outputs in [NONE, SOME, ALL] {
+            for code in ErrorCode::ALL {
+                assert_ne!(verdict(&[outputs], &[Unspent], *code, false), Verdict::Release);
+            }
+        }
+    }
+}

@@ -28,6 +28,38 @@
 //!
 //! Nothing a mint says is used before [`verify`] and [`keysets`] have looked at it: lengths, amounts, keysets, the DLEQ
 //! proof of each signature, ids against keys, invoices against amounts.
+//!
+//! # Example
+//! ```no_run
+//! use std::sync::Arc;
+//!
+//! use hazel_protocol::{Amount, CurrencyUnit, MintUrl};
+//! use hazel_wallet::ports::{Environment, MintConnector, Store};
+//! use hazel_wallet::{Error, Seed, SendOptions, Wallet};
+//!
+//! async fn first_steps(
+//!     store: Arc<dyn Store>,
+//!     connector: Arc<dyn MintConnector>,
+//!     environment: Arc<dyn Environment>,
+//!     seed: Seed,
+//!     mint: MintUrl,
+//! ) -> Result<(), Error> {
+//!     let wallet = Wallet::open(store, connector, seed, mint, CurrencyUnit::Sat, environment)?;
+//!     wallet.add_mint().await?;
+//!     wallet.resume().await?;
+//!
+//!     let mut pending = wallet.prepare_mint(Amount::from_u64(100), Some("pocket money")).await?;
+//!     println!("pay {}", pending.invoice());
+//!     pending.wait_paid(&mut |_| println!("waiting")).await?;
+//!     pending.confirm().await?;
+//!
+//!     let prepared = wallet.prepare_send(Amount::from_u64(21), SendOptions::default()).await?;
+//!     println!("the mint takes {}", prepared.fee());
+//!     let sent = prepared.confirm().await?;
+//!     println!("hand out {}", sent.token);
+//!     Ok(())
+//! }
+//! ```
 
 pub mod error;
 pub mod evidence;

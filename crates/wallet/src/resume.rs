@@ -68,7 +68,8 @@ impl Wallet {
             return Err(Error::OtherSeed);
         }
         match self.adopt(row).await? {
-            Some(saga) => saga.resume().await.map(Some),
+            // Boxed, for it is as large as all operations together.
+            Some(saga) => Box::pin(saga.resume()).await.map(Some),
             None => Ok(None),
         }
     }

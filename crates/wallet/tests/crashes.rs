@@ -6,7 +6,7 @@ mod support;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use hazel_protocol::Token;
+use hazel_protocol::{ErrorCode, Token};
 use hazel_wallet::{Error, ErrorClass, MeltOutcome, ResumeOutcome, Resumed, SendOptions};
 use support::mint::{Lightning, invoice};
 use support::{Bank, Fault, KeysetKind, Peer, run_until_crash, sat};
@@ -225,7 +225,8 @@ async fn requests_lost_in_any_way_lose_nothing() {
 
 #[tokio::test]
 async fn an_operation_in_doubt_is_sent_again_with_the_same_bytes() {
-    for (route, operation) in [("swap", send as Operation), ("mint", mint), ("swap", receive), ("melt", melt)] {
+    let operations: [(_, Operation); 4] = [("swap", send), ("mint", mint), ("swap", receive), ("melt", melt)];
+    for (route, operation) in operations {
         let bank = bank();
         let (peer, other, token) = scene(&bank).await;
         let before = peer.link.copies(route).len();
@@ -279,51 +280,84 @@ async fn a_token_cut_off_before_it_was_shown_is_shown_by_resume() {
     other.wallet.prepare_receive(&sent.token).await.unwrap().confirm().await.unwrap();
 }
 
-#[tokio::test]
-async fn a_request_held_back_and_delivered_after_the_wallet_resolved() {
-    // The first copy is held by a proxy; the keyset rotates, so that the second is refused; the wallet makes a new request
-    // of the same proofs; then the first copy arrives.
-    for operation in [send as Operation, receive, melt] {
-        let bank = bank();
-        let (peer, other, token) = scene(&bank).await;
-        peer.link.fail("swap", [Fault::Hold, Fault::LoseRequest, Fault::LoseRequest]);
-        peer.link.fail("melt", [Fault::Hold, Fault::LoseRequest, Fault::LoseRequest]);
-        peer.link.fail("melt_quote_status", faults(0, 9));
-        assert_eq!(operation(&peer, &token).await.unwrap_err().class(), ErrorClass::Ambiguous);
-        bank.add_keyset(KeysetKind::V2, 0);
-        let peer = peer.restart();
-        resume_all(&peer, "held back").await;
-        resume_all(&peer, "held back").await;
-        peer.link.deliver();
-        resume_all(&peer, "delivered late").await;
-        resume_all(&peer, "delivered late").await;
-        assert_nothing_lost(&peer, &other, "delivered late").await;
+/// What the next requests meet after the first copy was held back: refusals that do not last, and lost copies.
+fn second_copies() -> [Vec<Fault>; 5] {
+    let refuse = || Fault::Refuse(ErrorCode::KeysetInactive);
+    let lose = || Fault::LoseRequest;
+    [
+        vec![refuse()],
+        vec![Fault::Refuse(ErrorCode::TransactionNotBalanced)],
+        vec![refuse(), lose(), lose(), lose()],
+        vec![refuse(), refuse(), refuse(), refuse(), refuse()],
+        vec![Fault::Refuse(ErrorCode::ProofsPending), refuse(), lose(), lose(), lose()],
+    ]
+}
+
+/// Sends an operation whose first copy is held back by a proxy and whose others are lost.
+async fn held_back(peer: &Peer, token: &Token, operation: Operation) {
+    for route in ["swap", "melt", "mint"] {
+        peer.link.fail(route, [Fault::Hold, Fault::LoseRequest, Fault::LoseRequest, Fault::LoseRequest]);
+    }
+    let _ = operation(peer, token).await;
+    for route in ["swap", "melt", "mint"] {
+        peer.link.forget_faults(route);
     }
 }
+
+const ROUTES_THAT_MOVE: [&str; 3] = ["swap", "melt", "mint"];
 
 #[tokio::test]
 async fn a_request_held_back_and_delivered_between_any_two_steps() {
     for (name, operation) in OPERATIONS {
-        for steps in 0..MAX_STEPS {
-            let at = format!("{name}: delivered after {steps} steps of resuming");
+        for number in 0..second_copies().len() {
+            for steps in 0..MAX_STEPS {
+                let at = format!("{name}: delivered after {steps} steps of resuming, faults {number}");
+                let bank = bank();
+                let (peer, other, token) = scene(&bank).await;
+                held_back(&peer, &token, operation).await;
+                let peer = peer.restart();
+                for route in ROUTES_THAT_MOVE {
+                    peer.link.fail(route, second_copies().into_iter().nth(number).unwrap());
+                }
+                peer.crash.after(steps);
+                let done = run_until_crash(&peer.crash, peer.wallet.resume()).await.is_some();
+                peer.link.deliver();
+                let peer = peer.restart();
+                resume_all(&peer, &at).await;
+                resume_all(&peer, &at).await;
+                assert_nothing_lost(&peer, &other, &at).await;
+                if done {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_request_held_back_and_delivered_after_the_wallet_has_resolved() {
+    for (name, operation) in OPERATIONS {
+        for number in 0..second_copies().len() {
+            let at = format!("{name}: delivered at the end, faults {number}");
             let bank = bank();
             let (peer, other, token) = scene(&bank).await;
-            for route in ["swap", "melt", "mint"] {
-                peer.link.fail(route, [Fault::Hold, Fault::LoseRequest, Fault::LoseRequest, Fault::LoseRequest]);
+            held_back(&peer, &token, operation).await;
+            let peer = peer.restart();
+            for route in ROUTES_THAT_MOVE {
+                peer.link.fail(route, second_copies().into_iter().nth(number).unwrap());
             }
-            let _ = operation(&peer, &token).await;
-            bank.add_keyset(KeysetKind::V2, 0);
-            let peer = peer.restart();
-            peer.crash.after(steps);
-            let done = run_until_crash(&peer.crash, peer.wallet.resume()).await.is_some();
-            peer.link.deliver();
-            let peer = peer.restart();
             resume_all(&peer, &at).await;
+            resume_all(&peer, &at).await;
+            // Whatever is free now is spent at once, so that a late request could not have it too.
+            for route in ROUTES_THAT_MOVE {
+                peer.link.forget_faults(route);
+            }
+            if peer.available().await > 20 {
+                peer.wallet.prepare_melt(&pay(10), None).await.unwrap().confirm().await.unwrap();
+            }
+            peer.link.deliver();
             resume_all(&peer, &at).await;
             assert_nothing_lost(&peer, &other, &at).await;
-            if done {
-                break;
-            }
         }
     }
 }

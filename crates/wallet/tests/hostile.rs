@@ -1,13 +1,13 @@
 //! A mint that lies: nothing of what it says is used, and once it tells the truth the money is there.
-#![allow(clippy::panic, clippy::unwrap_used, missing_docs, reason = "tests")]
+#![allow(clippy::panic, clippy::unwrap_used, clippy::type_complexity, missing_docs, reason = "tests")]
 
 mod support;
 
 use std::sync::Arc;
 
-use hazel_protocol::{CurrencyUnit, ErrorCode, KeysetId, Token};
+use hazel_protocol::{ErrorCode, KeysetId, Token};
 use hazel_wallet::ports::Store;
-use hazel_wallet::{Error, ErrorClass, MeltOutcome, Policy, RequireDleq, SendOptions, Violation, Wallet};
+use hazel_wallet::{Error, ErrorClass, MeltOutcome, Policy, RequireDleq, SendOptions, Violation};
 use serde_json::{Value, json};
 use support::mint::{Lightning, invoice};
 use support::{Bank, Fault, KeysetKind, Peer, sat};
@@ -252,15 +252,7 @@ async fn a_new_keyset_must_match_its_id() {
 async fn one_keyset_belongs_to_one_mint() {
     let bank = bank();
     let alice = Peer::new(&bank, 1).await;
-    let other = Wallet::open(
-        Arc::new(alice.disk.reopen()),
-        Arc::clone(&alice.link) as Arc<dyn hazel_wallet::ports::MintConnector>,
-        support::world::seed(1),
-        "https://other.example".parse().unwrap(),
-        CurrencyUnit::Sat,
-        Arc::clone(&alice.world) as Arc<dyn hazel_wallet::ports::Environment>,
-    )
-    .unwrap();
+    let other = alice.wallet_with("https://other.example", Policy::default());
     assert!(matches!(violation(other.add_mint().await.unwrap_err()), Violation::KeysetCollides(..)));
 }
 
@@ -352,16 +344,7 @@ async fn a_mint_from_before_dleq_can_be_allowed() {
         }
     });
     let policy = Policy { mint_dleq: RequireDleq::IfPresent, ..Policy::default() };
-    let lenient = Wallet::open_with(
-        Arc::new(alice.disk.reopen()),
-        Arc::clone(&alice.link) as Arc<dyn hazel_wallet::ports::MintConnector>,
-        support::world::seed(1),
-        support::world::url(),
-        CurrencyUnit::Sat,
-        Arc::clone(&alice.world) as Arc<dyn hazel_wallet::ports::Environment>,
-        policy,
-    )
-    .unwrap();
+    let lenient = alice.wallet_with("https://mint.example", policy);
     lenient.prepare_mint(sat(21), None).await.unwrap().confirm().await.unwrap();
     assert_eq!(lenient.balance().await.unwrap().available, sat(21));
 }

@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use hazel_protocol::{
-    CheckStateRequest, CheckStateResponse, KeysResponse, KeysetId, KeysetsResponse, MeltQuoteBolt11Request,
-    MeltQuoteBolt11Response, MeltRequest, MintInfo, MintQuoteBolt11Request, MintQuoteBolt11Response, MintRequest,
-    MintResponse, QuoteId, RestoreRequest, RestoreResponse, SwapRequest, SwapResponse,
+    CheckStateRequest, CheckStateResponse, ErrorCode, ErrorResponse, KeysResponse, KeysetId, KeysetsResponse,
+    MeltQuoteBolt11Request, MeltQuoteBolt11Response, MeltRequest, MintInfo, MintQuoteBolt11Request,
+    MintQuoteBolt11Response, MintRequest, MintResponse, QuoteId, RestoreRequest, RestoreResponse, SwapRequest,
+    SwapResponse,
 };
 use hazel_wallet::ports::{ConnectorError, MintConnector};
 
@@ -27,6 +28,8 @@ pub enum Fault {
     Twice,
     /// Kept by a proxy until [`Link::deliver`].
     Hold,
+    /// Refused with this code by something on the way, which changes its mind later.
+    Refuse(ErrorCode),
 }
 
 type Held = Box<dyn FnOnce(&Bank) + Send>;
@@ -59,6 +62,10 @@ impl Link {
     /// Queues faults for the next requests of a route.
     pub fn fail(&self, route: &'static str, faults: impl IntoIterator<Item = Fault>) {
         self.faults.lock().unwrap().entry(route).or_default().extend(faults);
+    }
+
+    pub fn forget_faults(&self, route: &'static str) {
+        self.faults.lock().unwrap().remove(route);
     }
 
     /// Changes every answer of a route from now on.
@@ -98,6 +105,7 @@ impl Link {
         }
         let lost = || ConnectorError::Ambiguous("the connection was cut".to_owned());
         let answer = match fault {
+            Fault::Refuse(code) => return Err(ConnectorError::Refused(ErrorResponse::new(code))),
             Fault::NotSent => return Err(ConnectorError::NotSent("connection refused".to_owned())),
             Fault::LoseRequest => return Err(lost()),
             Fault::Hold => {
@@ -135,7 +143,7 @@ impl Link {
 #[async_trait]
 impl MintConnector for Link {
     async fn info(&self) -> Result<MintInfo, ConnectorError> {
-        self.carry("info", &(), |bank, ()| Ok(bank.info())).await
+        self.carry("info", &(), |_, ()| Ok(Bank::info())).await
     }
 
     async fn keys(&self) -> Result<KeysResponse, ConnectorError> {

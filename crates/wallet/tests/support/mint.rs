@@ -150,7 +150,7 @@ impl Bank {
         books.melt_quotes.insert(quote.answer.quote.as_str().to_owned(), quote);
     }
 
-    pub fn info(&self) -> MintInfo {
+    pub fn info() -> MintInfo {
         MintInfo { name: Some("test mint".to_owned()), ..MintInfo::default() }
     }
 

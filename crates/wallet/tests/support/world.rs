@@ -13,7 +13,7 @@ use hazel_wallet::ports::{
     OperationRecord, ProofRecord, ProofStatus, ReadError, SeedFingerprint, SessionId, Store, Timestamp,
 };
 use hazel_wallet::store::MemoryStore;
-use hazel_wallet::{Seed, Wallet};
+use hazel_wallet::{Policy, Seed, Wallet};
 use tokio::sync::Notify;
 
 use super::{Bank, Link, sat};
@@ -183,6 +183,14 @@ impl Peer {
         let wallet =
             Wallet::open(Arc::new(store), connector, seed(number), url(), CurrencyUnit::Sat, environment).unwrap();
         Self { wallet, disk, link, world, crash, seed: number }
+    }
+
+    /// Another wallet on the same disk.
+    pub fn wallet_with(&self, mint: &str, policy: Policy) -> Wallet {
+        let (connector, environment) = (Arc::clone(&self.link), Arc::clone(&self.world));
+        let store = Arc::new(self.disk.reopen());
+        let mint = mint.parse().unwrap();
+        Wallet::open_with(store, connector, seed(self.seed), mint, CurrencyUnit::Sat, environment, policy).unwrap()
     }
 
     /// The same wallet after its process ended and was started again.

@@ -46,7 +46,7 @@ pub(super) fn proof(number: u8) -> ProofRecord {
     let scalar = Scalar32::from_bytes([number.saturating_add(1); 32]);
     let r = [number.saturating_add(1); 32];
     let r = hazel_protocol::BlindingFactor::from_bytes(&r).expect("a sound scalar");
-    let has_extras = number % 2 == 0;
+    let has_extras = number.is_multiple_of(2);
     ProofRecord {
         y,
         mint: mint(0),

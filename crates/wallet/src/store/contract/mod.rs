@@ -2,6 +2,7 @@
 //!
 //! A store's tests implement [`Harness`] and call [`run_all`], which panics with the name of what does not hold.
 
+#[expect(clippy::panic, reason = "a broken promise ends the suite")]
 mod cases;
 mod fixture;
 mod random;
