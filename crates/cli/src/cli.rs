@@ -24,7 +24,7 @@ Every start finishes what an earlier one had to leave open.";
 
 /// A Cashu wallet for the command line.
 #[derive(Debug, Parser)]
-#[command(name = "hazel", version, about, after_help = EXIT_CODES)]
+#[command(name = "hazel", version, about, after_help = EXIT_CODES, args_override_self = true)]
 pub(crate) struct Cli {
     /// What every command understands.
     #[command(flatten)]
@@ -248,6 +248,16 @@ mod tests {
             let cli = Cli::try_parse_from(line).expect("parses");
             assert!(cli.global.json && cli.global.mint.is_some());
         }
+    }
+
+    #[test]
+    fn the_last_of_a_repeated_flag_counts_so_that_aliases_can_be_overruled() {
+        let line = ["hazel", "--mint", "http://a", "balance", "--mint", "http://b"];
+        let cli = Cli::try_parse_from(line).expect("parses");
+        assert_eq!(cli.global.mint.expect("a mint").as_str(), "http://b");
+        let line = ["hazel", "--mint", "http://a", "--mint", "http://b", "balance"];
+        let cli = Cli::try_parse_from(line).expect("parses");
+        assert_eq!(cli.global.mint.expect("a mint").as_str(), "http://b");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Asking before money moves.
 
-use std::io;
+use std::io::{self, IsTerminal};
 
 use crate::failure::{Failure, Kind};
 use crate::output::Output;
@@ -22,13 +22,14 @@ pub(crate) async fn confirm(output: &Output, yes: bool, question: &str) -> Resul
     let answer = answer.await.map_err(io::Error::other).and_then(|read| read).map_err(|error| {
         Failure::new(Kind::Declined, format!("the answer cannot be read: {error}")).hint("pass `--yes` in scripts")
     })?;
+    if !io::stdin().is_terminal() {
+        // Nobody has ended the line of the question.
+        output.note("");
+    }
     match answer.as_deref().map(str::trim) {
         Some(text) if text.eq_ignore_ascii_case("y") || text.eq_ignore_ascii_case("yes") => Ok(()),
         Some(_) => Err(Failure::new(Kind::Declined, "not confirmed, so nothing was done")),
-        None => {
-            output.note("");
-            Err(Failure::new(Kind::Declined, "nobody is there to confirm, so nothing was done")
-                .hint("pass `--yes` in scripts"))
-        }
+        None => Err(Failure::new(Kind::Declined, "nobody is there to confirm, so nothing was done")
+            .hint("pass `--yes` in scripts")),
     }
 }

@@ -71,9 +71,9 @@ fn data_folder() -> Result<PathBuf, Failure> {
         return Ok(path);
     }
     let below_home = if cfg!(target_os = "macos") { "Library/Application Support" } else { ".local/share" };
-    set("HOME")
-        .map(|home| home.join(below_home))
-        .ok_or_else(|| Failure::new(Kind::Usage, "there is no home folder to keep the wallet in").hint("name one: `--wallet DIR`"))
+    set("HOME").map(|home| home.join(below_home)).ok_or_else(|| {
+        Failure::new(Kind::Usage, "there is no home folder to keep the wallet in").hint("name one: `--wallet DIR`")
+    })
 }
 
 /// A failure of the wallet's own files, for use with `map_err`.

@@ -61,7 +61,7 @@ async fn until_interrupted(cli: Cli, output: &Output) -> Result<Report, Failure>
     tokio::select! {
         done = commands::run(cli, output) => done,
         kind = interruption() => {
-            let hint = output.interrupted().unwrap_or_else(|| "Nothing was left unfinished.".to_owned());
+            let hint = output.interrupted().unwrap_or_else(|| "Nothing is lost: the next start goes on with what is open.".to_owned());
             Err(Failure::new(kind, "interrupted").hint(hint))
         }
     }
@@ -108,7 +108,8 @@ fn explain(error: &clap::Error) -> ExitCode {
 
 /// What the engine and its adapters report, on standard error.
 fn log() {
-    let filter = tracing_subscriber::EnvFilter::new("info,hazel=debug,hazel_wallet=debug,hazel_sqlite=debug,hazel_http=debug");
+    let filter =
+        tracing_subscriber::EnvFilter::new("info,hazel=debug,hazel_wallet=debug,hazel_sqlite=debug,hazel_http=debug");
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
     // A second call would be a bug, and logging is not worth stopping for.
     let _ = subscriber.try_init();

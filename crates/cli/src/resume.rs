@@ -10,32 +10,29 @@ use serde_json::{Value, json};
 use crate::failure::Failure;
 use crate::session::Session;
 
-/// How long the start may take for each mint and unit. What needs longer stays for the next one.
-const LIMIT: Duration = Duration::from_secs(20);
-
-/// Which of the things that only wait are worth a line.
+/// What the start is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Interest {
-    /// Payments.
-    Payments,
-    /// Payments and invoices to be paid.
-    All,
+pub(crate) struct Start {
+    /// How long it may take for each mint and unit. What needs longer stays for the next one.
+    pub(crate) limit: Duration,
+    /// Whether invoices that only wait to be paid are worth a line.
+    pub(crate) tells_invoices: bool,
 }
 
 impl Session {
     /// Brings what is open at every mint as far as it goes now, and says briefly what that was.
-    pub(crate) async fn resume(&self, interest: Interest) -> Result<(), Failure> {
+    pub(crate) async fn resume(&self, start: Start) -> Result<(), Failure> {
         for mint in self.store.mints().await? {
             for unit in self.units(&mint.url).await? {
                 if !self.store.unfinished(&mint.url, &unit).await?.is_empty() {
-                    self.resume_at(&mint.url, &unit, interest).await?;
+                    self.resume_at(&mint.url, &unit, start).await?;
                 }
             }
         }
         Ok(())
     }
 
-    async fn resume_at(&self, mint: &MintUrl, unit: &CurrencyUnit, interest: Interest) -> Result<(), Failure> {
+    async fn resume_at(&self, mint: &MintUrl, unit: &CurrencyUnit, start: Start) -> Result<(), Failure> {
         // The user waits for something else: one look at each operation is enough.
         let policy = Policy { copies_per_call: 1, melt_polls: 0, ..Policy::default() };
         // A mint that cannot even be tried must not keep the user from the others.
@@ -46,7 +43,7 @@ impl Session {
                 return Ok(());
             }
         };
-        let Ok(resumed) = tokio::time::timeout(LIMIT, wallet.resume()).await else {
+        let Ok(resumed) = tokio::time::timeout(start.limit, wallet.resume()).await else {
             self.output.note(format!("The mint {mint} is slow; what is open there is left for later."));
             return Ok(());
         };
@@ -55,26 +52,30 @@ impl Session {
             self.output.resumed(document(mint, unit, &one));
             match &one.outcome {
                 ResumeOutcome::Failed(Error::Unreachable(reason)) => unreachable = Some(reason.clone()),
-                _ => self.tell(unit, &one, interest),
+                _ => self.tell(unit, &one, start),
             }
         }
         if let Some(reason) = unreachable {
-            self.output.note(format!("Something is open at {mint}, which cannot be reached ({reason}); it is left for later."));
+            self.output.note(format!(
+                "Something is open at {mint}, which cannot be reached ({reason}); it is left for later."
+            ));
         }
         Ok(())
     }
 
-    fn tell(&self, unit: &CurrencyUnit, one: &Resumed, interest: Interest) {
-        if let Some(text) = sentence(unit, one, interest) {
+    fn tell(&self, unit: &CurrencyUnit, one: &Resumed, start: Start) {
+        if let Some(text) = sentence(unit, one, start) {
             self.output.note(text);
         }
     }
 }
 
-fn sentence(unit: &CurrencyUnit, one: &Resumed, interest: Interest) -> Option<String> {
+fn sentence(unit: &CurrencyUnit, one: &Resumed, start: Start) -> Option<String> {
     use OperationKind::{Melt, Mint, Receive, Restore};
     Some(match (&one.outcome, one.kind) {
-        (ResumeOutcome::Completed { amount }, Mint) => format!("Finished: an invoice was paid, {amount} {unit} came in."),
+        (ResumeOutcome::Completed { amount }, Mint) => {
+            format!("Finished: an invoice was paid, {amount} {unit} came in.")
+        }
         (ResumeOutcome::Completed { amount }, Receive) => {
             format!("Finished an interrupted receive: {amount} {unit} came in.")
         }
@@ -88,7 +89,7 @@ fn sentence(unit: &CurrencyUnit, one: &Resumed, interest: Interest) -> Option<St
         }
         (ResumeOutcome::Cancelled, Mint) => "An invoice was never paid and has expired.".to_owned(),
         (ResumeOutcome::Cancelled, _) => "Undid what was never confirmed; its money is free again.".to_owned(),
-        (ResumeOutcome::Waiting, Mint) if interest == Interest::Payments => return None,
+        (ResumeOutcome::Waiting, Mint) if !start.tells_invoices => return None,
         (ResumeOutcome::Waiting, Mint) => "An invoice waits to be paid: `hazel mint --resume`.".to_owned(),
         (ResumeOutcome::Waiting, Melt) => "A payment is still under way at the mint; its money stays held.".to_owned(),
         (ResumeOutcome::Waiting, Restore) => "A restore was interrupted; `hazel restore` goes on with it.".to_owned(),

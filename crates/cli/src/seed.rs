@@ -103,7 +103,10 @@ fn refuse_exposed(path: &Path, file: &File) -> Result<(), Failure> {
         let mode = file.metadata().map_err(failed("look at the seed file", path))?.permissions().mode();
         if mode & 0o077 != 0 {
             return Err(Failure::new(Kind::Wallet, format!("the seed file {} can be read by others", path.display()))
-                .hint(format!("`chmod 600 {}`; if somebody may have seen it, move the money to a new wallet", path.display())));
+                .hint(format!(
+                    "`chmod 600 {}`; if somebody may have seen it, move the money to a new wallet",
+                    path.display()
+                )));
         }
     }
     #[cfg(not(unix))]

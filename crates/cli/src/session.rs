@@ -51,8 +51,9 @@ impl Session {
         let options = OpenOptions { key: key(&global)?, readers: 1, ..OpenOptions::default() };
         let store: Arc<dyn Store> = Arc::new(open_store(&folder, &options).await?);
         let preferences = Preferences::read(&folder.preferences())?;
-        let environment = SystemEnvironment::new()
-            .map_err(|error| Failure::new(Kind::Wallet, format!("the operating system gives no randomness: {error}")))?;
+        let environment = SystemEnvironment::new().map_err(|error| {
+            Failure::new(Kind::Wallet, format!("the operating system gives no randomness: {error}"))
+        })?;
         Ok(Self { global, output, store, preferences, seed, environment: Arc::new(environment) })
     }
 
@@ -168,7 +169,9 @@ impl Session {
     /// Adds to a failure for want of money where there is more.
     pub(crate) async fn or_elsewhere(&self, failure: Failure, amount: Amount, unit: &CurrencyUnit) -> Failure {
         match (failure.kind, self.mint_with(amount, unit).await) {
-            (Kind::NotEnoughMoney, Ok(Some(other))) => failure.hint(format!("there is enough at another mint: `--mint {other}`")),
+            (Kind::NotEnoughMoney, Ok(Some(other))) => {
+                failure.hint(format!("there is enough at another mint: `--mint {other}`"))
+            }
             _ => failure,
         }
     }
@@ -194,7 +197,9 @@ async fn open_store(folder: &Folder, options: &OpenOptions) -> Result<WalletStor
 fn database_failure(error: OpenError) -> Failure {
     let failure = Failure::new(Kind::Wallet, error.to_string());
     match error {
-        OpenError::InUse { .. } => failure.hint("let the other `hazel` finish, or stop it with Ctrl-C: nothing is lost by that"),
+        OpenError::InUse { .. } => {
+            failure.hint("let the other `hazel` finish, or stop it with Ctrl-C: nothing is lost by that")
+        }
         OpenError::KeyMissing => failure.hint("name the file with the key: `--database-key-file FILE`"),
         _ => failure,
     }

@@ -11,7 +11,8 @@ use crate::session::welcome;
 
 pub(super) fn run(global: &Global, output: &Output, args: &InitArgs) -> Result<Report, Failure> {
     let folder = Folder::new(global.wallet.as_deref())?;
-    let json = |from_words: bool| json!({ "wallet": folder.path(), "seed_file": folder.seed(), "from_words": from_words });
+    let json =
+        |from_words: bool| json!({ "wallet": folder.path(), "seed_file": folder.seed(), "from_words": from_words });
     if seed::exists(&folder) {
         return Err(seed::already_there(&folder));
     }

@@ -106,7 +106,8 @@ async fn remove(session: &mut Session, url: &MintUrl) -> Result<Report, Failure>
     known(session, url).await?;
     for sum in session.store.balances().await?.into_iter().filter(|sum| sum.mint == *url) {
         if !sum.available.is_zero() || !sum.held.is_zero() {
-            let left = format!("there are {} {} of {url} in the wallet, and {} held", sum.available, sum.unit, sum.held);
+            let left =
+                format!("there are {} {} of {url} in the wallet, and {} held", sum.available, sum.unit, sum.held);
             return Err(Failure::new(Kind::Refused, left).hint("spend them first, with `hazel send` or `hazel pay`"));
         }
     }

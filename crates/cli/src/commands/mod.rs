@@ -12,10 +12,12 @@ mod restore;
 mod seed;
 mod send;
 
+use std::time::Duration;
+
 use crate::cli::{Cli, Command};
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind};
 use crate::output::{Output, Report};
-use crate::resume::Interest;
+use crate::resume::Start;
 use crate::session::Session;
 
 /// Does what the command line asks.
@@ -28,7 +30,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Report, Failure> {
         _ => {}
     }
     let mut session = Session::open(global, output.clone()).await?;
-    session.resume(interest(&command)).await?;
+    session.resume(start(&command)).await?;
     match command {
         Command::Mint(args) => mint::run(&mut session, args).await,
         Command::Balance => balance::run(&session).await,
@@ -39,13 +41,15 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Report, Failure> {
         Command::History(args) => history::run(&session, &args).await,
         Command::Pending(args) => pending::run(&session, &args).await,
         Command::Mints { command } => mints::run(&mut session, command).await,
-        Command::Init(_) | Command::Seed { .. } => Err(Failure::new(crate::failure::Kind::Bug, "a command was not run")),
+        Command::Init(_) | Command::Seed { .. } => Err(Failure::new(Kind::Bug, "a command was not run")),
     }
 }
 
-const fn interest(command: &Command) -> Interest {
+/// What needs no mint does not wait long for one.
+const fn start(command: &Command) -> Start {
     match command {
-        Command::Balance => Interest::All,
-        _ => Interest::Payments,
+        Command::Balance => Start { limit: Duration::from_secs(5), tells_invoices: true },
+        Command::History(_) | Command::Mints { .. } => Start { limit: Duration::from_secs(5), tells_invoices: false },
+        _ => Start { limit: Duration::from_secs(30), tells_invoices: false },
     }
 }

@@ -76,7 +76,13 @@ impl Pending {
         Ok(())
     }
 
-    async fn token(&mut self, wallet: &Wallet, operation: OperationId, value: Amount, show: bool) -> Result<(), Failure> {
+    async fn token(
+        &mut self,
+        wallet: &Wallet,
+        operation: OperationId,
+        value: Amount,
+        show: bool,
+    ) -> Result<(), Failure> {
         let (mint, unit) = (wallet.mint_url(), wallet.unit());
         self.lines.push(format!("token with {value} {unit} of {mint}: not claimed yet"));
         let mut json = json!({ "operation": operation.to_string(), "mint": mint, "unit": unit, "unclaimed": value });
@@ -93,7 +99,8 @@ impl Pending {
         if self.lines.is_empty() {
             self.lines.push("Everything is finished.".to_owned());
         } else if self.tokens.iter().any(|token| token.get("token").is_none()) {
-            self.lines.push("`hazel pending --tokens` shows the tokens; `hazel receive TOKEN` takes one back.".to_owned());
+            self.lines
+                .push("`hazel pending --tokens` shows the tokens; `hazel receive TOKEN` takes one back.".to_owned());
         }
         Report { json: json!({ "operations": self.operations, "tokens": self.tokens }), lines: self.lines }
     }
@@ -123,9 +130,7 @@ fn facts(row: &OperationRecord) -> (Option<Amount>, Option<String>) {
         State::SendPrepared(state) => (Some(state.amount), None),
         State::SendRequested(state) => (Some(state.prepared.amount), None),
         State::MeltPrepared(state) => (Some(state.quote.amount), Some(state.quote.request.clone())),
-        State::MeltRequested(state) => {
-            (Some(state.prepared.quote.amount), Some(state.prepared.quote.request.clone()))
-        }
+        State::MeltRequested(state) => (Some(state.prepared.quote.amount), Some(state.prepared.quote.request.clone())),
         State::MeltReplaced(state) => {
             let quote = &state.requested.prepared.quote;
             (Some(quote.amount), Some(quote.request.clone()))

@@ -22,7 +22,9 @@ pub(super) async fn run(session: &mut Session, args: ReceiveArgs) -> Result<Repo
         let part = session.output.while_waiting("Checking the token", checking).await?;
         prepared.push((wallet, part));
     }
-    session.output.when_interrupted("If the token was being received, any `hazel` command goes on with it; else it is still good.");
+    session.output.when_interrupted(
+        "If the token was being received, any `hazel` command goes on with it; else it is still good.",
+    );
     let mut received = Received::default();
     for (wallet, part) in prepared {
         received.add(session, &wallet, part).await?;
@@ -38,7 +40,8 @@ fn parse(text: &str) -> Result<Token, Failure> {
 }
 
 fn from_stdin() -> Result<Zeroizing<String>, Failure> {
-    let failed = |error: io::Error| Failure::new(Kind::Usage, format!("the token cannot be read from standard input: {error}"));
+    let failed =
+        |error: io::Error| Failure::new(Kind::Usage, format!("the token cannot be read from standard input: {error}"));
     let limit = u64::try_from(MAX_TOKEN_BYTES).map_err(|error| failed(io::Error::other(error)))?;
     let mut text = Zeroizing::new(String::new());
     // One byte more than a token may have, so that a longer one is refused and not cut; and the end of the line.

@@ -16,7 +16,9 @@ pub(super) async fn run(session: &mut Session, args: SendArgs) -> Result<Report,
         Ok(prepared) => prepared,
         Err(error) => return Err(session.or_elsewhere(error.into(), args.amount, wallet.unit()).await),
     };
-    session.output.when_interrupted("If the token was being made, `hazel pending --tokens` shows it; else the money is free again.");
+    session.output.when_interrupted(
+        "If the token was being made, `hazel pending --tokens` shows it; else the money is free again.",
+    );
     let fee = if prepared.fee().is_zero() { "no fee".to_owned() } else { format!("a fee of {}", prepared.fee()) };
     let (unit, mint) = (wallet.unit(), wallet.mint_url());
     let question = format!("Make a token of {} {unit} from {mint}, for {fee}?", prepared.token_value());

@@ -1,0 +1,273 @@
+//! The two programs as their users run them: the wallet command, and a mint to talk to.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// How long anything may take that should be quick, on a machine that is busy with other things.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Longer than any test: the invoice does not pay itself.
+pub(crate) const NEVER_MS: u64 = 3_600_000;
+
+/// The mint's program, which is another package of the workspace: beside ours, and built when it is not there yet.
+fn hazeld() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_BIN_EXE_hazel")).parent().expect("a program is in a folder");
+        let program = folder.join(format!("hazeld{}", std::env::consts::EXE_SUFFIX));
+        if !program.exists() {
+            let cargo = std::env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into());
+            let mut build = Command::new(cargo);
+            build.args(["build", "--package", "hazeld", "--target-dir"]).arg(folder.parent().expect("a target folder"));
+            if folder.ends_with("release") {
+                build.arg("--release");
+            }
+            assert!(build.status().expect("cargo runs").success(), "hazeld is built");
+        }
+        program
+    })
+}
+
+/// A mint on a port of its own, with a folder that outlives a restart.
+pub(crate) struct Mint {
+    folder: PathBuf,
+    ledger: PathBuf,
+    port: u16,
+    process: Option<Child>,
+}
+
+impl Mint {
+    /// `hazeld dev` in a folder. Mints with one ledger share a Lightning network, on which invoices pay themselves after
+    /// `settle_ms`.
+    pub(crate) fn start(folder: &Path, ledger: &Path, settle_ms: u64) -> Self {
+        let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = free.local_addr().expect("an address").port();
+        drop(free);
+        let mut mint = Self { folder: folder.to_owned(), ledger: ledger.to_owned(), port, process: None };
+        mint.run(&[("settle-after-ms", settle_ms)]);
+        mint
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Stops it at once and starts it anew, with a Lightning node that behaves differently.
+    pub(crate) fn restart(&mut self, fake: &[(&str, u64)]) {
+        self.kill();
+        self.run(fake);
+    }
+
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            // It may have ended by itself.
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+
+    fn run(&mut self, fake: &[(&str, u64)]) {
+        let mut command = plain(hazeld());
+        command.args(["dev", "--log-level", "warn", "--listen", &format!("127.0.0.1:{}", self.port)]);
+        command.arg("--data-dir").arg(&self.folder).arg("--fake-ledger").arg(&self.ledger);
+        for (name, value) in fake {
+            command.args([format!("--fake-{name}"), value.to_string()]);
+        }
+        let mut process =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("hazeld starts");
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().expect("piped")).read_line(&mut line).expect("read");
+        self.process = Some(process);
+        assert_eq!(line.trim(), format!("listening on {}", self.url()));
+    }
+}
+
+impl Drop for Mint {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A program in an environment without anything meant for it.
+fn plain(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("HAZEL") {
+            command.env_remove(&name);
+        }
+    }
+    command
+}
+
+/// A user: a wallet folder, and the mint that its alias names.
+#[derive(Clone)]
+pub(crate) struct User {
+    folder: PathBuf,
+    mint: Option<String>,
+}
+
+/// What a command said.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Said {
+    /// It went well.
+    #[track_caller]
+    pub(crate) fn ok(self) -> Self {
+        self.fails_with(0)
+    }
+
+    /// It ended with this code.
+    #[track_caller]
+    pub(crate) fn fails_with(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{self:#?}");
+        self
+    }
+
+    /// What it wrote is one JSON document.
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        let document = serde_json::from_str(&self.out);
+        document.unwrap_or_else(|error| panic!("{error}: {self:#?}"))
+    }
+
+    /// The token, in an answer for people: the only line of it.
+    #[track_caller]
+    pub(crate) fn token(&self) -> String {
+        assert!(self.out.starts_with("cashuB") && self.out.lines().count() == 1, "{self:#?}");
+        self.out.trim().to_owned()
+    }
+}
+
+impl User {
+    /// A user of `mint`, if there is one, who keeps the wallet in `folder`.
+    pub(crate) fn new(folder: PathBuf, mint: Option<&Mint>) -> Self {
+        Self { folder, mint: mint.map(Mint::url) }
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = plain(Path::new(env!("CARGO_BIN_EXE_hazel")));
+        command.arg("--wallet").arg(&self.folder);
+        if let Some(mint) = &self.mint {
+            command.args(["--mint", mint]);
+        }
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// `hazel` with these arguments, and nothing on standard input.
+    pub(crate) fn hazel(&self, arguments: &[&str]) -> Said {
+        self.hazel_reads(arguments, "")
+    }
+
+    /// `hazel` with these arguments and this on standard input.
+    pub(crate) fn hazel_reads(&self, arguments: &[&str], input: &str) -> Said {
+        let mut running = self.begin(arguments);
+        // It need not read what it is given.
+        let _ = running.child.stdin.take().expect("piped").write_all(input.as_bytes());
+        running.end()
+    }
+
+    /// Starts `hazel` and leaves it running.
+    pub(crate) fn begin(&self, arguments: &[&str]) -> Running {
+        Running { child: self.command(arguments).spawn().expect("hazel starts") }
+    }
+
+    /// What is free, held and handed out, over all mints.
+    #[track_caller]
+    pub(crate) fn balance(&self) -> (u64, u64, u64) {
+        let json = self.hazel(&["balance", "--json"]).ok().json();
+        let sums = json["balances"].as_array().expect("a list").clone();
+        let sum = |what: &str| sums.iter().map(|sum| sum[what].as_u64().expect("an amount")).sum();
+        (sum("available"), sum("held"), sum("sent"))
+    }
+
+    /// An invoice over `amount` that somebody else may pay.
+    #[track_caller]
+    pub(crate) fn invoice(&self, amount: &str) -> String {
+        let json = self.hazel(&["mint", amount, "--no-wait", "--json"]).ok().json();
+        json["invoice"].as_str().expect("an invoice").to_owned()
+    }
+}
+
+/// A command that runs.
+pub(crate) struct Running {
+    child: Child,
+}
+
+impl Running {
+    /// Reads standard output until it holds `text`.
+    #[track_caller]
+    pub(crate) fn shows(&mut self, text: &str) -> String {
+        read_until(self.child.stdout.as_mut().expect("piped"), text)
+    }
+
+    /// Reads standard error until it holds `text`.
+    #[track_caller]
+    pub(crate) fn says(&mut self, text: &str) -> String {
+        read_until(self.child.stderr.as_mut().expect("piped"), text)
+    }
+
+    /// Sends a signal by its name.
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.child.id())]).status();
+        assert!(sent.expect("a shell").success());
+    }
+
+    /// Waits for the end, which must come soon.
+    #[track_caller]
+    pub(crate) fn end(mut self) -> Said {
+        drop(self.child.stdin.take());
+        let until = Instant::now() + PATIENCE;
+        let (out, err) = (reader(self.child.stdout.take()), reader(self.child.stderr.take()));
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("the process is ours") {
+                break status;
+            }
+            assert!(Instant::now() < until, "hazel does not end");
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        Said { code: status.code(), out: out.join().expect("read"), err: err.join().expect("read") }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[track_caller]
+fn read_until(stream: &mut impl Read, text: &str) -> String {
+    let mut seen = Vec::new();
+    let mut byte = [0];
+    while !String::from_utf8_lossy(&seen).contains(text) {
+        assert_eq!(stream.read(&mut byte).expect("read"), 1, "it ended: {}", String::from_utf8_lossy(&seen));
+        seen.push(byte[0]);
+    }
+    String::from_utf8(seen).expect("text")
+}
+
+fn reader(stream: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<String> {
+    std::thread::spawn(move || {
+        let mut text = String::new();
+        stream.expect("piped").read_to_string(&mut text).expect("text");
+        text
+    })
+}
