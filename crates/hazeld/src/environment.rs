@@ -11,6 +11,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use hazel_mint::ports::{Environment, Timestamp};
 use tokio::runtime::Handle;
 
+/// 2025-01-01: this program is younger than that, so a clock before it is wrong.
+const EARLIEST_UNIX_TIME: u64 = 1_735_689_600;
+
 /// What the port calls a future of its own.
 type Task<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -31,27 +34,39 @@ impl SystemEnvironment {
     /// Tasks go to `runtime`; one thread for arithmetic is started per core.
     ///
     /// # Errors
-    /// When the system gives no threads or no randomness.
+    /// When the system gives no threads or no randomness, or its clock is plainly wrong: expired keysets and invoices would pass.
     pub(crate) fn new(runtime: Handle) -> std::io::Result<Self> {
-        getrandom::fill(&mut [0]).map_err(std::io::Error::other)?;
+        draw(&mut [0])?;
+        if unix_time().is_none_or(|now| now < EARLIEST_UNIX_TIME) {
+            return Err(std::io::Error::other("the clock of this machine stands years ago: set it"));
+        }
         let cores = thread::available_parallelism()?.get();
         Ok(Self { runtime, pool: ComputePool::new(cores, QUEUED_JOBS)? })
     }
 }
 
+/// Randomness of the operating system.
+fn draw(bytes: &mut [u8]) -> std::io::Result<()> {
+    getrandom::fill(bytes).map_err(std::io::Error::other)
+}
+
+/// Seconds since 1970; `None` for a clock that stands before that.
+fn unix_time() -> Option<u64> {
+    SystemTime::now().duration_since(UNIX_EPOCH).map(|since| since.as_secs()).ok()
+}
+
 impl Environment for SystemEnvironment {
     fn now(&self) -> Timestamp {
-        // A clock set before 1970 reads as 1970: every quote is then far from expired, and no proof depends on the time.
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        Timestamp::from_unix(since.as_secs())
+        // Start-up has seen a clock that was right; one that is set back behind 1970 meanwhile reads as 1970.
+        Timestamp::from_unix(unix_time().unwrap_or(0))
     }
 
     fn fill_random(&self, bytes: &mut [u8]) {
-        if let Err(error) = getrandom::fill(bytes) {
-            // Nothing that this process would do without randomness is safe, and start-up has shown that there was some.
-            tracing::error!(%error, "the operating system gives no randomness any more");
-            std::process::abort();
-        }
+        draw(bytes).unwrap_or_else(|error| {
+            // Nothing that a mint would do without randomness is safe, and start-up has shown that there was some.
+            tracing::error!(%error, "the operating system gives no randomness any more: the mint ends here");
+            std::process::abort()
+        });
     }
 
     fn spawn(&self, task: Task<()>) {

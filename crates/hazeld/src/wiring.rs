@@ -72,7 +72,7 @@ async fn live(plan: Plan) -> Result<(), Failure> {
     let internal = |what: &'static str| move |error: std::io::Error| Failure::Internal(format!("{what}: {error}"));
     let signals = Signals::listen().map_err(internal("cannot listen for signals"))?;
     let environment = SystemEnvironment::new(tokio::runtime::Handle::current())
-        .map_err(internal("cannot start the compute threads"))?;
+        .map_err(internal("this machine does not give what a mint needs"))?;
     let store = Arc::new(open_store(&plan.config.database)?);
     let mint = open_mint(&plan, Arc::clone(&store), Arc::new(environment)).await?;
     let ended = serve(&plan.config, &mint, &store, signals).await;
