@@ -220,7 +220,7 @@ impl Database {
             connection.set_db_config(config, true).map_err(&failed)?;
         }
         let pragmas = "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY; \
-                       PRAGMA wal_autocheckpoint = 0;";
+                       PRAGMA wal_autocheckpoint = 0; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON;";
         connection.execute_batch(pragmas).map_err(&failed)?;
         Ok(connection)
     }
@@ -231,6 +231,8 @@ impl Database {
         let Some(key) = &self.key else { return Ok(()) };
         // What SQLite says of this statement could quote it, so that is not passed on.
         connection.execute_batch(&key.pragma()).map_err(|_| OpenError::WrongKey)?;
+        // A wrong key is an error of ours; SQLCipher need not write about it to the standard error as well.
+        connection.execute_batch("PRAGMA cipher_log_level = NONE").map_err(OpenError::sqlite("open"))?;
         connection.query_row("PRAGMA cipher_version", [], |_| Ok(())).map_err(|_| OpenError::KeyUnsupported)
     }
 

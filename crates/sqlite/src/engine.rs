@@ -45,7 +45,7 @@ impl<L: Ledger> Engine<L> {
         }
         let checkpointer = Checkpointer::start(database.checkpointer()?, health.clone())?;
         let readers = Readers::start(connections, options.read_queue)?;
-        let (writer, writes) = Writer::start(
+        let (writer, handle) = Writer::start(
             Arc::clone(&database),
             health.clone(),
             checkpointer.requests(),
@@ -59,7 +59,7 @@ impl<L: Ledger> Engine<L> {
             _checkpointer: checkpointer,
             _database: database,
         }));
-        Ok(Self { writes, reads, health, threads })
+        Ok(Self { writes: handle, reads, health, threads })
     }
 
     /// Queues a change and waits for its commit.

@@ -103,8 +103,19 @@ fn parse(line: &str) -> (Step, Told) {
     (step, told)
 }
 
-/// Runs a child with a fault and checks what it leaves. Says whether all its clients came through.
-fn run_with(template: &[u8], fault: Fault) -> bool {
+/// How a run with a fault went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Run {
+    /// The ledger did not open.
+    NotOpened,
+    /// Somebody noticed.
+    Harmed,
+    /// All clients came through.
+    Unharmed,
+}
+
+/// Runs a child with a fault and checks what it leaves.
+fn run_with(template: &[u8], fault: Fault) -> Run {
     let folder = tempfile::tempdir().expect("a folder");
     let (database, report) = (file(folder.path()), folder.path().join("report"));
     fs::write(&database, template).expect("copied");
@@ -126,7 +137,11 @@ fn run_with(template: &[u8], fault: Fault) -> bool {
         must_stop,
         "{fault:?}: a failed sync stops the store at once, and nothing else does"
     );
-    !was_harmed
+    match code {
+        Some(NOT_OPENED) => Run::NotOpened,
+        _ if was_harmed => Run::Harmed,
+        _ => Run::Unharmed,
+    }
 }
 
 /// Every run makes more calls of each kind than this.
@@ -140,7 +155,7 @@ fn fail_each_call(fault: impl Fn(usize) -> Fault, stride: usize) {
     // A run is a race of three clients, so that the number of calls differs: a few unharmed runs in a row are the end.
     while unharmed < 3 {
         assert!(at < 2000, "the calls never end");
-        unharmed = if run_with(&template, fault(at)) { unharmed + 1 } else { 0 };
+        unharmed = if run_with(&template, fault(at)) == Run::Unharmed { unharmed + 1 } else { 0 };
         assert!(unharmed == 0 || at > EVERY_RUN, "nobody noticed that call {at} failed");
         at += stride;
     }
@@ -166,7 +181,8 @@ fn a_dying_disk() {
 fn one_failing_write() {
     let template = template();
     for at in (1..200).step_by(4) {
-        run_with(&template, Fault { sync: false, at, errno: EIO, sticky: false, short: at % 2 == 0 });
+        let run = run_with(&template, Fault { sync: false, at, errno: EIO, sticky: false, short: at % 2 == 0 });
+        assert_ne!(run, Run::Harmed, "write {at}");
     }
 }
 

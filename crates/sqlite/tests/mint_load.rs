@@ -49,7 +49,7 @@ async fn sixty_four_clients_are_all_served() {
     // Another program may read meanwhile, and write when it is quick.
     other_program.query_row("SELECT count(*) FROM proofs", [], |_| Ok(())).unwrap();
     reading.abort();
-    let told = told.lock().unwrap();
+    let told = told.lock().unwrap().clone();
     assert_eq!(told.len(), plan.steps().count());
     assert!(told.values().all(|told| *told == Told::Yes), "nobody was refused");
     plan.check(&Snapshot::take(&disk.store, &plan.known()).await, &told).unwrap();
@@ -70,7 +70,7 @@ async fn keep_reading(disk: Arc<Disk>, plan: Plan) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn two_hundred_reads_of_a_thousand_keys() {
     let disk = ready(&busy()).await;
-    let keys: Vec<_> = Plan::new(64, 4).known().ys.into_iter().cycle().take(1000).collect();
+    let keys: Vec<_> = Plan::new(64, 4).known().ys.iter().copied().cycle().take(1000).collect();
     let mut reads = tokio::task::JoinSet::new();
     for _ in 0..200 {
         let (disk, keys) = (Arc::clone(&disk), keys.clone());
@@ -84,7 +84,7 @@ async fn two_hundred_reads_of_a_thousand_keys() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_full_queue_of_reads_refuses_at_once() {
     let disk = ready(&OpenOptions { readers: 1, read_queue: 1, ..options() }).await;
-    let keys: Vec<_> = Plan::new(64, 4).known().ys.into_iter().cycle().take(10_000).collect();
+    let keys: Vec<_> = Plan::new(64, 4).known().ys.iter().copied().cycle().take(10_000).collect();
     let mut reads = tokio::task::JoinSet::new();
     for _ in 0..50 {
         let (disk, keys) = (Arc::clone(&disk), keys.clone());

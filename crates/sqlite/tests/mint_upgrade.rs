@@ -162,7 +162,8 @@ async fn audit(store: &MintStore) {
     let states: Vec<_> = ledger.unfinished.iter().map(|row| row.state).collect();
     assert_eq!(states, [OperationState::Dispatched, OperationState::SetupComplete]);
     let [totals] = ledger.totals.as_slice() else { panic!("one keyset") };
-    let totals = [totals.1.issued, totals.1.redeemed, totals.1.reserved, totals.1.fees].map(|sum| sum.to_u64());
+    let totals =
+        [totals.1.issued, totals.1.redeemed, totals.1.reserved, totals.1.fees].map(hazel_protocol::Amount::to_u64);
     assert_eq!(totals, [16 * 5 + 4 * 5 + 4, 4 * 5 + 4 * 4, 4 + 4, 0]);
 }
 

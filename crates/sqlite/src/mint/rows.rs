@@ -172,9 +172,9 @@ pub(super) const fn status_text(status: MeltQuoteStatus) -> &'static str {
 /// A melt quote as it is stored.
 pub(super) fn melt_quote_record(row: &Row<'_>) -> Result<MeltQuote, StoreFault> {
     let columns = Columns::of(row, "melt_quotes");
-    let states = [MeltQuoteStatus::Unpaid, MeltQuoteStatus::Pending, MeltQuoteStatus::Paid];
+    let all = [MeltQuoteStatus::Unpaid, MeltQuoteStatus::Pending, MeltQuoteStatus::Paid];
     let text = columns.text("status")?;
-    let status = states.into_iter().find(|status| status_text(*status) == text);
+    let status = all.into_iter().find(|status| status_text(*status) == text);
     Ok(MeltQuote {
         id: columns.parsed("quote_id")?,
         method: columns.text("method")?.to_owned(),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use hazel_mint::ports::{
     Conflict, InputRow, InputState, KeysetTotals, KnownInput, OperationId, OperationKind, OutputRow, SignedRow,
 };
-use hazel_protocol::{Amount, AmountError, KeysetId};
+use hazel_protocol::{Amount, AmountError, KeysetId, Witness};
 use rusqlite::{Connection, params};
 
 use super::rows::Account;
@@ -52,7 +52,7 @@ impl Reservation<'_> {
                 books.row(row.keyset)?,
                 stored(row.amount.to_u64(), "an amount")?,
                 row.c.as_bytes(),
-                row.witness.as_ref().map(|witness| witness.as_str()),
+                row.witness.as_ref().map(Witness::as_str),
                 self.operation.as_bytes(),
                 self.kind.as_str(),
                 position,

@@ -4,7 +4,7 @@ use hazel_mint::ports::{
     Applied, Conflict, CreditMintQuote, Issue, KnownOutput, MintQuote, OpenMintQuote, OperationKind, SignedRow,
     Timestamp,
 };
-use hazel_protocol::{Amount, QuoteId};
+use hazel_protocol::{Amount, PublicKey, QuoteId};
 use rusqlite::{Connection, params};
 
 use super::custody::{Books, refuse_known_outputs};
@@ -27,7 +27,7 @@ pub(super) fn open(connection: &Connection, change: &OpenMintQuote) -> Outcome {
         new.amount.map(|amount| stored(amount.to_u64(), "an amount")).transpose()?,
         new.request,
         new.payment_hash,
-        new.pubkey.map(|key| key.to_bytes()),
+        new.pubkey.map(PublicKey::to_bytes),
         stored(new.expiry.to_unix(), "a quote's expiry")?,
         stored(new.created_at.to_unix(), "a time")?,
         stored(new.updated_at.to_unix(), "a time")?,

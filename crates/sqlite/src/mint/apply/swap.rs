@@ -48,8 +48,8 @@ fn reserved_before(
 
 /// Refuses unless the row is that of a swap of this owner.
 fn demand_owned(row: Option<&OperationRecord>, owner: OwnerId) -> Result<(), Conflict> {
-    let owned = row.filter(|row| row.kind == OperationKind::Swap && row.owner == owner);
-    owned.map_or(Err(Conflict::OperationGone), |_| Ok(()))
+    let drives = row.filter(|row| row.kind == OperationKind::Swap && row.owner == owner);
+    drives.map_or(Err(Conflict::OperationGone), |_| Ok(()))
 }
 
 pub(super) fn settle(connection: &Connection, change: &SettleSwap) -> Outcome {
