@@ -36,6 +36,7 @@ pub(crate) struct Cli {
 
 /// What every command understands.
 #[derive(Debug, Clone, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct Global {
     /// The folder of the wallet [default: hazel/wallet in your data folder]
     #[arg(long, global = true, value_name = "DIR", env = "HAZEL_WALLET")]

@@ -188,13 +188,13 @@ async fn open_store(folder: &Folder, options: &OpenOptions) -> Result<WalletStor
     for _ in 1..OPEN_TRIES {
         match WalletStore::open(&path, options) {
             Err(OpenError::InUse { .. }) => tokio::time::sleep(OPEN_PAUSE).await,
-            other => return other.map_err(database_failure),
+            other => return other.map_err(|error| database_failure(&error)),
         }
     }
-    WalletStore::open(&path, options).map_err(database_failure)
+    WalletStore::open(&path, options).map_err(|error| database_failure(&error))
 }
 
-fn database_failure(error: OpenError) -> Failure {
+fn database_failure(error: &OpenError) -> Failure {
     let failure = Failure::new(Kind::Wallet, error.to_string());
     match error {
         OpenError::InUse { .. } => {

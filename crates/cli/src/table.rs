@@ -29,7 +29,7 @@ impl Table {
     }
 
     /// Adds a row with one cell for each column.
-    pub(crate) fn row(&mut self, cells: Vec<String>) {
+    pub(crate) fn row(&mut self, cells: &[String]) {
         self.rows.push(cells.iter().map(|cell| hazel_protocol::neutralise(cell)).collect());
     }
 
@@ -80,8 +80,8 @@ mod tests {
     #[test]
     fn columns_line_up_and_the_last_gives_way() {
         let mut table = Table::new(&[("amount", Align::Right), ("memo", Align::Left)]);
-        table.row(vec!["21".to_owned(), "for the \u{1b}[31mcoffee of yesterday".to_owned()]);
-        table.row(vec!["100000".to_owned(), String::new()]);
+        table.row(&["21".to_owned(), "for the \u{1b}[31mcoffee of yesterday".to_owned()]);
+        table.row(&["100000".to_owned(), String::new()]);
         assert_eq!(table.lines(None), ["amount  memo", "    21  for the ?[31mcoffee of yesterday", "100000"]);
         let fitted = table.lines(Some(20));
         assert_eq!(fitted[1], "    21  for the ?...");

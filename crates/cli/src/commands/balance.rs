@@ -54,7 +54,7 @@ fn table(balances: &[BalanceRecord]) -> Table {
         ("mint", Align::Left),
     ]);
     for sum in balances {
-        table.row(vec![
+        table.row(&[
             sum.available.to_string(),
             sum.held.to_string(),
             sum.sent.to_string(),

@@ -58,7 +58,7 @@ fn table(entries: &[HistoryEntry]) -> Table {
             Direction::Within => "",
         };
         let memo = entry.memo.as_deref().map(|memo| format!("  {memo}")).unwrap_or_default();
-        table.row(vec![
+        table.row(&[
             utc(entry.at),
             verb(entry.kind).to_owned(),
             format!("{sign}{}", entry.amount),

@@ -36,7 +36,7 @@ async fn list(session: &Session) -> Result<Report, Failure> {
             "added_at": mint.added_at.to_unix(),
         }));
         let mark = if is_default { "*" } else { "" };
-        table.row(vec![mark.to_owned(), mint.url.to_string(), name.unwrap_or_default()]);
+        table.row(&[mark.to_owned(), mint.url.to_string(), name.unwrap_or_default()]);
     }
     let json = json!({ "mints": documents });
     if mints.is_empty() {

@@ -36,7 +36,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Report, Failure> {
         Command::Balance => balance::run(&session).await,
         Command::Send(args) => send::run(&mut session, args).await,
         Command::Receive(args) => receive::run(&mut session, args).await,
-        Command::Pay(args) => pay::run(&mut session, args).await,
+        Command::Pay(args) => Box::pin(pay::run(&mut session, args)).await,
         Command::Restore => restore::run(&mut session).await,
         Command::History(args) => history::run(&session, &args).await,
         Command::Pending(args) => pending::run(&session, &args).await,

@@ -28,7 +28,7 @@ pub(super) async fn run(session: &mut Session, args: PayArgs) -> Result<Report, 
         prepared.cancel().await?;
         return Err(failure);
     }
-    match session.output.while_waiting("Paying", prepared.confirm()).await? {
+    match session.output.while_waiting("Paying", Box::pin(prepared.confirm())).await? {
         MeltOutcome::Paid(paid) => Ok(report(&wallet, &paid)),
         MeltOutcome::Pending { operation } => {
             Err(Failure::new(Kind::Pending, "the payment is under way, and the mint does not know its end yet")
