@@ -47,6 +47,7 @@ impl Session {
             self.output.note(format!("The mint {mint} is slow; what is open there is left for later."));
             return Ok(());
         };
+        tracing::debug!(%mint, %unit, count = resumed.as_ref().map_or(0, Vec::len), "went on with what was open");
         let mut unreachable = None;
         for one in resumed? {
             self.output.resumed(document(mint, unit, &one));

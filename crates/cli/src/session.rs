@@ -50,6 +50,7 @@ impl Session {
         let seed = seed::read(&folder)?;
         let options = OpenOptions { key: key(&global)?, readers: 1, ..OpenOptions::default() };
         let store: Arc<dyn Store> = Arc::new(open_store(&folder, &options).await?);
+        tracing::debug!(database = %folder.database().display(), "opened");
         let preferences = Preferences::read(&folder.preferences())?;
         let environment = SystemEnvironment::new().map_err(|error| {
             Failure::new(Kind::Wallet, format!("the operating system gives no randomness: {error}"))
@@ -70,6 +71,7 @@ impl Session {
 
     /// As [`wallet`](Self::wallet), with a policy.
     pub(crate) fn wallet_with(&self, mint: &MintUrl, unit: &CurrencyUnit, policy: Policy) -> Result<Wallet, Failure> {
+        tracing::debug!(%mint, %unit, "dealing with a mint");
         let connector = Arc::new(self.connector(mint)?);
         let (store, environment) = (Arc::clone(&self.store), Arc::clone(&self.environment));
         Ok(Wallet::open_with(store, connector, self.seed.clone(), mint.clone(), unit.clone(), environment, policy)?)
