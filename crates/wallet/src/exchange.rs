@@ -144,19 +144,20 @@ pub(crate) struct Exchanged {
 }
 
 impl Wallet {
-    /// A swap of some proofs: `send` for a token, what the fee leaves for the wallet. Reads the counter, takes nothing.
+    /// A swap of some proofs: `aside` in proofs of their own for a purpose, what the fee leaves for the wallet. Reads the
+    /// counter, takes nothing.
     pub(crate) async fn plan_exchange(
         &self,
         keysets: &Keysets,
         inputs: &[Proof],
-        send: Amount,
+        (aside, purpose): (Amount, Purpose),
     ) -> Result<(Exchange, CounterStep), Error> {
         let keyset = self.keyset_for_outputs(keysets)?;
         let fee = input_fee(keysets, inputs)?;
         let sum = Amount::checked_sum(inputs.iter().map(|proof| proof.amount))?;
-        let keep = sum.checked_sub(fee)?.checked_sub(send)?;
+        let keep = sum.checked_sub(fee)?.checked_sub(aside)?;
         let from = self.next_counter(keyset.id).await?;
-        let outputs = outputs::plan(keyset, from, &[(keep, Purpose::Keep), (send, Purpose::Send)])?;
+        let outputs = outputs::plan(keyset, from, &[(keep, Purpose::Keep), (aside, purpose)])?;
         let request = SwapRequest { inputs: for_the_mint(inputs)?, outputs: self.messages(&outputs)? };
         let counters = take(keyset, from, &outputs);
         let exchange = Exchange { request, outputs, fee, dispatch: Dispatch::FIRST, superseded: Vec::new() };
@@ -191,6 +192,9 @@ impl Wallet {
         BoundedVec::try_from(messages).map_err(|_| Error::TooManyProofs)
     }
 }
+
+/// Nothing apart from what stays in the wallet.
+pub(crate) const NOTHING_ASIDE: (Amount, Purpose) = (Amount::ZERO, Purpose::Keep);
 
 /// What the mint takes for spending these proofs together (NUT-02).
 pub(crate) fn input_fee(keysets: &Keysets, proofs: &[Proof]) -> Result<Amount, Error> {
@@ -417,7 +421,7 @@ impl<S: Exchanging> Saga<S> {
         let send = Amount::checked_sum(send.map(|output| output.amount))?;
         for _ in 0..MAX_OVERTAKEN {
             let inputs = self.state.exchange().request.inputs.to_vec();
-            let (mut exchange, counters) = self.wallet.plan_exchange(&keysets, &inputs, send).await?;
+            let (mut exchange, counters) = self.wallet.plan_exchange(&keysets, &inputs, (send, Purpose::Send)).await?;
             let former = self.state.exchange();
             exchange.superseded.clone_from(&former.superseded);
             if !former_is_dead {

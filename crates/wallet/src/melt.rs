@@ -10,7 +10,7 @@ use hazel_protocol::{
 
 use crate::error::{Error, Violation};
 use crate::evidence::in_progress;
-use crate::exchange::{MAX_OVERTAKEN, Outcome, for_the_mint, input_fee, take, until_not_overtaken};
+use crate::exchange::{MAX_OVERTAKEN, NOTHING_ASIDE, Outcome, for_the_mint, input_fee, take, until_not_overtaken};
 use crate::invoice::{self, Msat};
 use crate::keysets::Keysets;
 use crate::outputs;
@@ -18,8 +18,12 @@ use crate::ports::{
     ApplyError, CounterStep, HistoryEntry, Moves, OperationId, OperationKind, ProofRecord, ProofStatus,
 };
 use crate::saga::Saga;
+use crate::select::{self, Fees};
 use crate::send::{value_of, ys_of};
-use crate::state::{Cancelled, Dispatch, MeltPaid, MeltPrepared, MeltQuote, MeltReplaced, MeltRequested, Refused};
+use crate::state::{
+    Cancelled, Dispatch, MeltPaid, MeltPrepared, MeltQuote, MeltReplaced, MeltRequested, Purpose, Refused,
+    SwapRequested,
+};
 use crate::verify;
 use crate::wallet::{Answer, Wallet, was_overtaken};
 
@@ -123,12 +127,40 @@ impl Wallet {
     ) -> Result<(MeltPrepared, Vec<PointBytes>), Error> {
         let (proofs, coins) = self.available(keysets).await?;
         let needed = quote.amount.checked_add(quote.fee_reserve)?;
-        let chosen = self.cover(&coins, needed)?;
+        let exact = select::exact(&coins, needed.to_u64(), Fees::Included);
+        let swap = exact.is_none() && !self.gives_change().await?;
+        let fresh = if swap { Some(self.token_value(keysets, needed, true)?) } else { None };
+        let chosen = match exact {
+            Some(chosen) => chosen,
+            None => self.cover(&coins, fresh.unwrap_or(needed))?,
+        };
         let selected: Vec<Proof> = chosen.iter().map(|index| proofs[*index].proof.clone()).collect();
         let inputs = value_of(&proofs, &chosen)?;
-        let input_fee = input_fee(keysets, &selected)?;
-        let prepared = MeltPrepared { quote: quote.clone(), inputs, input_fee };
+        let mut input_fee = input_fee(keysets, &selected)?;
+        if let Some(fresh) = fresh {
+            input_fee = input_fee.checked_add(fresh.checked_sub(needed)?)?;
+        }
+        let prepared = MeltPrepared { quote: quote.clone(), inputs, input_fee, swap };
         Ok((prepared, ys_of(&proofs, &chosen)))
+    }
+
+    /// Whether the mint says that it returns what was paid too much (NUT-06, NUT-08). One that never said anything may.
+    async fn gives_change(&self) -> Result<bool, Error> {
+        let info = self.mint_record().await?.info;
+        Ok(info.is_none_or(|info| info.nuts.nut08.is_some_and(|nut08| nut08.supported)))
+    }
+
+    /// Swaps some proofs so that the wallet has such as are worth `needed` to the unit, fee included.
+    async fn swap_for(&self, keysets: &Keysets, inputs: &[Proof], needed: Amount) -> Result<(), Error> {
+        let aside = (self.token_value(keysets, needed, true)?, Purpose::Keep);
+        let hold: Vec<PointBytes> = inputs.iter().map(|proof| PointBytes::from(&proof.y())).collect();
+        let saga = until_not_overtaken(|| async {
+            let (exchange, counters) = self.plan_exchange(keysets, inputs, aside).await?;
+            let moves = Moves { hold: hold.clone(), ..Moves::default() };
+            Ok(self.begin(SwapRequested { exchange }, moves, vec![counters]).await)
+        })
+        .await?;
+        saga.exchange(true).await?.done().await.map(drop)
     }
 }
 
@@ -152,7 +184,7 @@ impl PreparedMelt {
         self.saga.state.quote.fee_reserve
     }
 
-    /// What the mint takes for the proofs (NUT-02), in the minor unit.
+    /// What the mint takes for the proofs (NUT-02), and for swapping them first where that is needed. In the minor unit.
     pub fn input_fee(&self) -> Amount {
         self.saga.state.input_fee
     }
@@ -185,7 +217,8 @@ impl PreparedMelt {
             self.cancel().await?;
             return Err(Error::Stale);
         }
-        self.saga.request().await?.drive(true).await
+        let saga = if self.saga.state.swap { self.saga.swap_first().await? } else { self.saga };
+        saga.request().await?.drive(true).await
     }
 
     /// Gives up the payment; its proofs are free again.
@@ -205,6 +238,26 @@ impl MeltPrepared {
 }
 
 impl Saga<MeltPrepared> {
+    /// For a mint that gives no change: makes proofs that fit, and prepares the same payment with them.
+    async fn swap_first(self) -> Result<Self, Error> {
+        let wallet = self.wallet.clone();
+        let quote = self.state.quote.clone();
+        let proofs = wallet.inner.store.held_by(self.id).await?;
+        let inputs: Vec<Proof> = proofs.into_iter().map(|proof| proof.proof).collect();
+        self.release(Cancelled { kind: OperationKind::Melt }).await?;
+        let keysets = wallet.refreshed_keysets().await?;
+        let needed = quote.amount.checked_add(quote.fee_reserve)?;
+        wallet.swap_for(&keysets, &inputs, needed).await?;
+        until_not_overtaken(|| async {
+            let (prepared, hold) = wallet.choose_for_melt(&keysets, &quote).await?;
+            if prepared.swap {
+                return Err(Error::Stale);
+            }
+            Ok(wallet.begin(prepared, Moves { hold, ..Moves::default() }, Vec::new()).await)
+        })
+        .await
+    }
+
     /// Writes down the order to pay. When that fails the proofs are free again.
     async fn request(mut self) -> Result<Saga<MeltRequested>, Error> {
         match self.try_request().await {
@@ -235,7 +288,8 @@ impl Saga<MeltPrepared> {
         let prepared = self.state.clone();
         let keyset = self.wallet.keyset_for_outputs(keysets)?;
         let from = self.wallet.next_counter(keyset.id).await?;
-        let blanks = outputs::plan_blanks(keyset, from, prepared.most_change()?);
+        let change = if self.wallet.gives_change().await? { prepared.most_change()? } else { Amount::ZERO };
+        let blanks = outputs::plan_blanks(keyset, from, change);
         let outputs = if blanks.is_empty() { None } else { Some(self.wallet.messages(&blanks)?) };
         let request = MeltRequest {
             quote: prepared.quote.quote.clone(),
@@ -461,7 +515,7 @@ impl Saga<MeltRequested> {
         let held = self.wallet.inner.store.held_by(self.id).await?;
         let inputs: Vec<Proof> = held.into_iter().map(|proof| proof.proof).collect();
         for _ in 0..MAX_OVERTAKEN {
-            let (exchange, counters) = self.wallet.plan_exchange(&keysets, &inputs, Amount::ZERO).await?;
+            let (exchange, counters) = self.wallet.plan_exchange(&keysets, &inputs, NOTHING_ASIDE).await?;
             let next = MeltReplaced { requested: self.state.clone(), exchange };
             match self.advance(&next, Moves::default(), vec![counters]).await {
                 Ok(()) => return self.with(next).drive(true, code, detail).await,

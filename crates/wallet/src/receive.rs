@@ -3,7 +3,7 @@
 use hazel_protocol::{Amount, ErrorCode, KeysetError, MintUrl, PointBytes, Proof, ProofState, Token, TokenError};
 
 use crate::error::Error;
-use crate::exchange::{input_fee, until_not_overtaken};
+use crate::exchange::{NOTHING_ASIDE, input_fee, until_not_overtaken};
 use crate::keysets::Keysets;
 use crate::ports::{Change, MarkSpent, Moves, OperationId, ProofStatus};
 use crate::state::ReceiveRequested;
@@ -149,7 +149,7 @@ impl PreparedReceive {
         let wallet = &self.wallet;
         let keysets = wallet.refreshed_keysets().await?;
         let saga = until_not_overtaken(|| async {
-            let (exchange, counters) = wallet.plan_exchange(&keysets, &self.proofs, Amount::ZERO).await?;
+            let (exchange, counters) = wallet.plan_exchange(&keysets, &self.proofs, NOTHING_ASIDE).await?;
             let state = ReceiveRequested { memo: self.memo.clone(), exchange };
             let moves = Moves { hold: self.own.clone(), ..Moves::default() };
             Ok(wallet.begin(state, moves, vec![counters]).await)

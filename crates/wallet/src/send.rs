@@ -8,7 +8,7 @@ use crate::keysets::Keysets;
 use crate::ports::{HistoryEntry, Moves, OperationId, OperationKind, ProofRecord};
 use crate::saga::Saga;
 use crate::select::{self, Coin, Fees, Shortage};
-use crate::state::{Cancelled, SendCompleted, SendPrepared, SendRequested, State};
+use crate::state::{Cancelled, Purpose, SendCompleted, SendPrepared, SendRequested, State};
 use crate::wallet::{Wallet, was_overtaken};
 
 /// What a sender can choose.
@@ -84,7 +84,12 @@ impl Wallet {
     }
 
     /// What a token of fresh proofs must hold for `amount` to arrive.
-    fn token_value(&self, keysets: &Keysets, amount: Amount, pay_receiver_fee: bool) -> Result<Amount, Error> {
+    pub(crate) fn token_value(
+        &self,
+        keysets: &Keysets,
+        amount: Amount,
+        pay_receiver_fee: bool,
+    ) -> Result<Amount, Error> {
         let keyset = self.keyset_for_outputs(keysets)?;
         let denominations = keyset.keys.amounts();
         let mut value = amount;
@@ -226,7 +231,8 @@ impl Saga<SendPrepared> {
         let held = self.wallet.inner.store.held_by(self.id).await?;
         let inputs: Vec<Proof> = held.into_iter().map(|proof| proof.proof).collect();
         for _ in 0..crate::exchange::MAX_OVERTAKEN {
-            let (exchange, counters) = self.wallet.plan_exchange(&keysets, &inputs, self.state.token_value).await?;
+            let (exchange, counters) =
+                self.wallet.plan_exchange(&keysets, &inputs, (self.state.token_value, Purpose::Send)).await?;
             let next = SendRequested { prepared: self.state.clone(), exchange };
             match self.advance(&next, Moves::default(), vec![counters]).await {
                 Ok(()) => return Ok(next),

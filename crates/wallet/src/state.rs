@@ -215,8 +215,10 @@ pub struct MeltPrepared {
     pub quote: MeltQuote,
     /// The value of the proofs, in the minor unit.
     pub inputs: Amount,
-    /// What the mint takes for the proofs (NUT-02), in the minor unit.
+    /// What the mint takes for the proofs (NUT-02), in the minor unit; with that of the swap before, if there is one.
     pub input_fee: Amount,
+    /// Whether the proofs must be swapped for fitting ones first, because the mint gives no change.
+    pub swap: bool,
 }
 
 /// The payment was ordered, or is about to be.

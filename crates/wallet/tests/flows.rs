@@ -242,6 +242,23 @@ async fn a_failed_payment_gives_the_money_back() {
 }
 
 #[tokio::test]
+async fn a_mint_that_gives_no_change_gets_no_more_than_it_asked_for() {
+    for fee in [0, 100, 1000] {
+        let bank = bank(fee);
+        bank.keep_change();
+        let alice = Peer::with(&bank, 1, 1000).await;
+        let prepared = alice.wallet.prepare_melt(&pay(30), None).await.unwrap();
+        let most = prepared.most().to_u64();
+        let MeltOutcome::Paid(paid) = prepared.confirm().await.unwrap() else { panic!("pending") };
+        assert_eq!(paid.change, sat(0));
+        let left = alice.available().await;
+        assert!(left >= 1000 - most && left <= 1000 - 34, "{fee} ppk: {left} left, {most} said");
+        assert_eq!(alice.total().await, bank.outstanding());
+        alice.assert_sound("no change").await;
+    }
+}
+
+#[tokio::test]
 async fn a_payment_under_way_holds_its_money_until_it_is_known() {
     for paid in [true, false] {
         let bank = bank(0);

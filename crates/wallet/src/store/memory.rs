@@ -53,7 +53,7 @@ impl MemoryStore {
     }
 
     /// The same store under the same session.
-    #[cfg(feature = "contract")]
+    #[cfg(any(test, feature = "contract"))]
     pub(crate) fn twin(&self) -> Self {
         Self { tables: Arc::clone(&self.tables), newest: Arc::clone(&self.newest), session: self.session }
     }

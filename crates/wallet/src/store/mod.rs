@@ -1,6 +1,6 @@
 //! Stores that come with the engine: one in memory, and the suite of cases that every store must pass.
 
-#[cfg(feature = "contract")]
+#[cfg(any(test, feature = "contract"))]
 pub mod contract;
 mod memory;
 

@@ -143,7 +143,7 @@ impl Link {
 #[async_trait]
 impl MintConnector for Link {
     async fn info(&self) -> Result<MintInfo, ConnectorError> {
-        self.carry("info", &(), |_, ()| Ok(Bank::info())).await
+        self.carry("info", &(), |bank, ()| Ok(bank.info())).await
     }
 
     async fn keys(&self) -> Result<KeysResponse, ConnectorError> {

@@ -7,8 +7,9 @@ use hazel_protocol::{
     Amount, BlindSignature, BlindedMessage, BoundedVec, CheckStateRequest, CheckStateResponse, CurrencyUnit, Curve,
     Dleq, ErrorCode, ErrorResponse, KeysResponse, KeysetId, KeysetInfo, KeysetKeys, KeysetWithKeys, KeysetsResponse,
     MeltQuoteBolt11Request, MeltQuoteBolt11Response, MeltQuoteState, MeltRequest, MintInfo, MintQuoteBolt11Request,
-    MintQuoteBolt11Response, MintQuoteState, MintRequest, MintResponse, PointBytes, Proof, ProofState, ProofStateEntry,
-    QuoteId, RestoreRequest, RestoreResponse, SecretKey, SwapRequest, SwapResponse, crypto, input_fee,
+    MintQuoteBolt11Response, MintQuoteState, MintRequest, MintResponse, Nuts, PointBytes, Proof, ProofState,
+    ProofStateEntry, QuoteId, RestoreRequest, RestoreResponse, SecretKey, Supported, SwapRequest, SwapResponse, crypto,
+    input_fee,
 };
 
 pub type Answer<T> = Result<T, ErrorResponse>;
@@ -70,6 +71,7 @@ pub struct Bank {
     lightning: Mutex<Lightning>,
     fee_reserve: u64,
     pays_itself: Mutex<bool>,
+    gives_change: Mutex<bool>,
 }
 
 impl Bank {
@@ -80,6 +82,7 @@ impl Bank {
             lightning: Mutex::new(Lightning::Pays(1)),
             fee_reserve: 4,
             pays_itself: Mutex::new(true),
+            gives_change: Mutex::new(true),
         };
         bank.add_keyset(kind, fee_ppk);
         bank
@@ -150,8 +153,15 @@ impl Bank {
         books.melt_quotes.insert(quote.answer.quote.as_str().to_owned(), quote);
     }
 
-    pub fn info() -> MintInfo {
-        MintInfo { name: Some("test mint".to_owned()), ..MintInfo::default() }
+    pub fn info(&self) -> MintInfo {
+        let nut08 = Some(Supported { supported: *self.gives_change.lock().unwrap() });
+        let nuts = Nuts { nut08, ..Nuts::default() };
+        MintInfo { name: Some("test mint".to_owned()), nuts, ..MintInfo::default() }
+    }
+
+    /// Makes the mint keep what was paid too much, and say so.
+    pub fn keep_change(&self) {
+        *self.gives_change.lock().unwrap() = false;
     }
 
     pub fn keys(&self) -> KeysResponse {
@@ -326,7 +336,8 @@ impl Bank {
         let over = total - fee - quote.answer.amount.to_u64() - paid_fee;
         spend(books, &quote.inputs);
         let mut change = Vec::new();
-        if let Some(blank) = quote.blanks.first() {
+        let gives_change = *self.gives_change.lock().unwrap();
+        if let Some(blank) = quote.blanks.first().filter(|_| gives_change) {
             let keyset = books.keysets.iter().find(|keyset| keyset.shown.id == blank.id).unwrap();
             let parts = Amount::from_u64(over).split(&keyset.shown.keys.amounts()).unwrap();
             let outputs: Vec<_> = quote.blanks.iter().cloned().zip(parts).collect();
