@@ -94,3 +94,31 @@ impl<L: Ledger> Drop for Engine<L> {
         self.close();
     }
 }
+
+/// Turns the errors of the engine into those of a port, which has the same four and two.
+macro_rules! port_errors {
+    ($apply:ty, $refusal:ty, $read:ty) => {
+        impl From<$crate::writer::WriteError<$refusal>> for $apply {
+            fn from(error: $crate::writer::WriteError<$refusal>) -> Self {
+                match error {
+                    $crate::writer::WriteError::Refused(conflict) => Self::Conflict(conflict),
+                    $crate::writer::WriteError::Unavailable(reason) => Self::Unavailable(reason),
+                    $crate::writer::WriteError::Ambiguous(reason) => Self::Ambiguous(reason),
+                    $crate::writer::WriteError::Corrupt(reason) => Self::Corrupt(reason),
+                }
+            }
+        }
+
+        impl From<$crate::readers::ReadFault> for $read {
+            fn from(fault: $crate::readers::ReadFault) -> Self {
+                match fault {
+                    $crate::readers::ReadFault::Unavailable(reason) => Self::Unavailable(reason),
+                    $crate::readers::ReadFault::Corrupt(reason) => Self::Corrupt(reason),
+                }
+            }
+        }
+    };
+}
+
+#[cfg_attr(not(any(feature = "mint", feature = "wallet")), expect(unused_imports, reason = "there is no port"))]
+pub(crate) use port_errors;

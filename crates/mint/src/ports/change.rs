@@ -174,7 +174,8 @@ pub struct SettleSwap {
 /// Undoes a reservation: PENDING inputs, reserved outputs and the operation row go, `reserved` shrinks.
 ///
 /// When there is no row it leaves a tombstone, kept for an hour, that a late `ReserveSwap` of this id collides with.
-/// Refused when the operation has finished (`OperationEnded`) or belongs to another owner (`OperationGone`). Visible, not durable.
+/// Refused when the operation has finished (`OperationEnded`) or belongs to another owner (`OperationGone`); `Corrupt` when other hands
+/// have stored a signature for it, which [`ResolveSwap`] decides. Visible, not durable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReleaseSwap {
     /// The attempt.

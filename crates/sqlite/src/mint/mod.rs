@@ -20,11 +20,10 @@ use hazel_protocol::{KeysetId, PointBytes, QuoteId};
 use rusqlite::Connection;
 
 use crate::database::{OpenError, OpenOptions};
-use crate::engine::Engine;
+use crate::engine::{Engine, port_errors};
 use crate::fault::Fault;
 use crate::migration::{Migration, Migrations};
-use crate::readers::ReadFault;
-use crate::writer::{Ledger, WriteError};
+use crate::writer::Ledger;
 
 /// Says in the file's header whose database it is: "HZLM".
 pub const APPLICATION_ID: i32 = 0x485A_4C4D;
@@ -33,7 +32,10 @@ pub const APPLICATION_ID: i32 = 0x485A_4C4D;
 const MIGRATIONS: Migrations = Migrations {
     application_id: APPLICATION_ID,
     owner: "Hazel mint",
-    steps: &[Migration { name: "base", sql: include_str!("migrations/0001_base.sql") }],
+    steps: &[
+        Migration { name: "base", sql: include_str!("migrations/0001_base.sql") },
+        Migration { name: "spare blanks", sql: include_str!("migrations/0002_spare_blanks.sql") },
+    ],
 };
 
 /// The ledger of a mint in one SQLite file, held exclusively by this process.
@@ -108,25 +110,7 @@ impl Ledger for MintLedger {
     }
 }
 
-impl From<WriteError<Conflict>> for ApplyError {
-    fn from(error: WriteError<Conflict>) -> Self {
-        match error {
-            WriteError::Refused(conflict) => Self::Conflict(conflict),
-            WriteError::Unavailable(reason) => Self::Unavailable(reason),
-            WriteError::Ambiguous(reason) => Self::Ambiguous(reason),
-            WriteError::Corrupt(reason) => Self::Corrupt(reason),
-        }
-    }
-}
-
-impl From<ReadFault> for ReadError {
-    fn from(fault: ReadFault) -> Self {
-        match fault {
-            ReadFault::Unavailable(reason) => Self::Unavailable(reason),
-            ReadFault::Corrupt(reason) => Self::Corrupt(reason),
-        }
-    }
-}
+port_errors!(ApplyError, Conflict, ReadError);
 
 #[async_trait]
 impl Store for MintStore {

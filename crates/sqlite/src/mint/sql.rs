@@ -166,6 +166,9 @@ statements! {
                          ORDER BY q.expiry LIMIT ?2)";
     PRUNE_MELT_QUOTES = "DELETE FROM melt_quotes WHERE id IN (SELECT id FROM melt_quotes WHERE status = 'unpaid' \
                          AND expiry < ?1 ORDER BY expiry LIMIT ?2)";
+    PRUNE_BLANKS = "DELETE FROM blind_signatures WHERE id IN (SELECT s.id FROM blind_signatures s \
+                    JOIN melt_quotes q ON q.operation_id = s.operation_id WHERE s.operation_kind = 'melt' AND s.c IS NULL \
+                    AND q.status = 'paid' AND q.updated_at < ?1 LIMIT ?2)";
     PRUNE_TOMBSTONES = "DELETE FROM tombstones WHERE operation_id IN (SELECT operation_id FROM tombstones \
                         WHERE created_at < ?1 ORDER BY created_at LIMIT ?2)";
 }

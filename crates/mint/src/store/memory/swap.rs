@@ -86,6 +86,9 @@ pub(super) fn release(ledger: &Ledger, change: &ReleaseSwap) -> Outcome {
     }
     if ledger.operations.contains_key(&change.operation) {
         owned(ledger, change.operation, change.owner)?;
+        if ledger.contents_of(change.operation).outputs.iter().any(|known| known.signature.is_some()) {
+            return corrupt("a swap with signatures is not undone");
+        }
         return Ok((remove(ledger, change.operation)?, Applied::Done));
     }
     let mut writes = Writes::default();

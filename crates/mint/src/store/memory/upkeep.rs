@@ -1,6 +1,6 @@
 //! Taking over from the dead, and sweeping up.
 
-use hazel_protocol::QuoteId;
+use hazel_protocol::{PointBytes, QuoteId};
 
 use crate::ports::{Applied, Conflict, MeltQuoteStatus, OperationId, OperationRecord, Prune, TakeOver};
 use crate::store::TOMBSTONE_SECS;
@@ -29,7 +29,13 @@ pub(super) fn prune(ledger: &Ledger, change: &Prune) -> (Writes, Applied) {
     writes.mint_quotes = stale_mint_quotes(ledger, change).take(limit).map(|id| (id.clone(), None)).collect();
     writes.melt_quotes = stale_melt_quotes(ledger, change).take(limit).map(|id| (id.clone(), None)).collect();
     writes.tombstones = old_tombstones(ledger, change).take(limit).map(|id| (id, None)).collect();
-    let rows = writes.mint_quotes.len() + writes.melt_quotes.len() + writes.tombstones.len();
+    for (operation, blank) in spare_blanks(ledger, change).take(limit) {
+        writes.outputs.insert(blank, None);
+        let brought = writes.brought.entry(operation).or_insert_with(|| ledger.brought.get(&operation).cloned());
+        brought.iter_mut().for_each(|brought| brought.bs.retain(|b| *b != blank));
+    }
+    let quotes = writes.mint_quotes.len() + writes.melt_quotes.len();
+    let rows = quotes + writes.tombstones.len() + writes.outputs.len();
     (writes, Applied::Pruned(u64::try_from(rows).unwrap_or(u64::MAX)))
 }
 
@@ -41,6 +47,14 @@ fn stale_mint_quotes<'a>(ledger: &'a Ledger, change: &'a Prune) -> impl Iterator
 fn stale_melt_quotes<'a>(ledger: &'a Ledger, change: &'a Prune) -> impl Iterator<Item = &'a QuoteId> {
     let unpaid = ledger.melt_quotes.values().filter(|quote| quote.status == MeltQuoteStatus::Unpaid);
     unpaid.filter(|quote| quote.expiry < change.before).map(|quote| &quote.id)
+}
+
+/// Blanks without change, of melts that were paid long ago.
+fn spare_blanks<'a>(ledger: &'a Ledger, change: &'a Prune) -> impl Iterator<Item = (OperationId, PointBytes)> + 'a {
+    let paid = ledger.melt_quotes.values().filter(|quote| quote.status == MeltQuoteStatus::Paid);
+    let old = paid.filter(|quote| quote.updated_at < change.before).filter_map(|quote| quote.operation);
+    let outputs = old.flat_map(|operation| ledger.contents_of(operation).outputs);
+    outputs.filter(|known| known.signature.is_none()).map(|known| (known.operation, known.output.b))
 }
 
 fn old_tombstones<'a>(ledger: &'a Ledger, change: &'a Prune) -> impl Iterator<Item = OperationId> + 'a {

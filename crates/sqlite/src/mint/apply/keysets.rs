@@ -1,6 +1,7 @@
 //! The seed and the keysets.
 
 use hazel_mint::ports::{AddKeyset, Applied, BindSeed, Conflict, KeysetRecord, LatchKeyset};
+use hazel_mint::store::rules::same_keyset;
 use rusqlite::{Connection, params};
 
 use super::{LedgerFault, Outcome, refuse, rows, sql};
@@ -51,16 +52,6 @@ fn in_the_way(connection: &Connection, new: &KeysetRecord) -> Result<Option<Keys
     }
     let place = params![new.unit.as_str(), new.index];
     Ok(one(connection, sql::KEYSET_BY_INDEX, place, rows::keyset_record)?)
-}
-
-/// Whether two records name the same keys under the same terms. When they were added, and what became of them since, is no part of it.
-fn same_keyset(a: &KeysetRecord, b: &KeysetRecord) -> bool {
-    a.id == b.id
-        && a.unit == b.unit
-        && a.index == b.index
-        && a.input_fee_ppk == b.input_fee_ppk
-        && a.final_expiry == b.final_expiry
-        && a.keys == b.keys
 }
 
 pub(super) fn latch(connection: &Connection, change: &LatchKeyset) -> Outcome {

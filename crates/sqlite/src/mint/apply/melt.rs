@@ -1,24 +1,27 @@
 //! Melts: quoted, reserved, dispatched, recorded, settled, released.
 
 use hazel_mint::ports::{
-    Applied, Conflict, DispatchMelt, KnownInput, KnownOutput, MeltOutcome, MeltProgress, MeltQuote, MeltQuoteStatus,
-    OpenMeltQuote, OperationId, OperationKind, OperationRecord, OperationState, OwnerId, PaidEvidence, PaymentProof,
-    RecordMelt, ReleaseMelt, ReserveMelt, SettleInternally, SettleMelt, SignedRow, Timestamp,
+    Applied, Conflict, DispatchMelt, KnownInput, MeltOutcome, MeltProgress, MeltQuote, MeltQuoteStatus, OpenMeltQuote,
+    OperationId, OperationKind, OperationRecord, OperationState, OwnerId, PaidEvidence, PaymentProof, RecordMelt,
+    ReleaseMelt, ReserveMelt, SettleInternally, SettleMelt, SignedRow, Timestamp,
 };
 use hazel_mint::store::internal_credit;
+use hazel_mint::store::rules::{demand_change_of, demand_covered, same_melt_offer};
 use hazel_protocol::{Amount, KeysetId, QuoteId};
 use rusqlite::{Connection, params};
 
 use super::custody::{Reservation, refuse_overdrawn_reservation, remove, spend};
 use super::swap::give_up;
-use super::{LedgerFault, Outcome, corrupt, demand_unused, left_something, mint_quotes, refuse, rows, sql};
+use super::{
+    LedgerFault, Outcome, corrupt, demand_unused, left_something, mint_quotes, precondition, refuse, rows, sql,
+};
 use crate::columns::{one, run_one, stored};
 use crate::fault::StoreFault;
 
 pub(super) fn open(connection: &Connection, change: &OpenMeltQuote) -> Outcome {
     let new = &change.quote;
     if let Some(old) = rows::melt_quote(connection, &new.id)? {
-        return if same_offer(&old, new) { Ok(Applied::MeltQuote(old)) } else { refuse(Conflict::QuoteExists) };
+        return if same_melt_offer(&old, new) { Ok(Applied::MeltQuote(old)) } else { refuse(Conflict::QuoteExists) };
     }
     refuse_invoice_in_use(connection, new)?;
     let row = params![
@@ -36,12 +39,6 @@ pub(super) fn open(connection: &Connection, change: &OpenMeltQuote) -> Outcome {
     ];
     run_one(connection, sql::ADD_MELT_QUOTE, row, "a melt quote was not added")?;
     Ok(Applied::MeltQuote(new.clone()))
-}
-
-/// Whether two quotes are the same but for what the store sets.
-fn same_offer(old: &MeltQuote, new: &MeltQuote) -> bool {
-    let MeltQuote { updated_at, status, operation, preimage, .. } = *old;
-    *old == MeltQuote { updated_at, status, operation, preimage, ..new.clone() }
 }
 
 /// Refuses when another quote of the same invoice is being paid or has been. There is never more than one such.
@@ -266,37 +263,10 @@ fn custody_of(
     change: &[SignedRow],
     fees: &[(KeysetId, Amount)],
 ) -> Result<Vec<KnownInput>, LedgerFault> {
-    demand_change_of(&rows::outputs_of(connection, operation)?, change)?;
+    demand_change_of(&rows::outputs_of(connection, operation)?, change).map_err(precondition)?;
     let inputs = rows::inputs_of(connection, operation)?;
-    demand_covered(&inputs, credited, change, fees)?;
+    demand_covered(&inputs, credited, change, fees).map_err(precondition)?;
     Ok(inputs)
-}
-
-/// Change signs blanks of this melt, in their order, each with its own keyset.
-fn demand_change_of(blanks: &[KnownOutput], change: &[SignedRow]) -> Result<(), LedgerFault> {
-    let mut blanks = blanks.iter();
-    let fits = |signed: &SignedRow, blank: &KnownOutput| {
-        blank.output.b == signed.output.b && blank.output.keyset == signed.output.keyset && blank.signature.is_none()
-    };
-    if change.iter().all(|signed| blanks.any(|blank| fits(signed, blank))) {
-        return Ok(());
-    }
-    corrupt("the change is not of this melt's blanks, in their order")
-}
-
-/// No more is given than was taken.
-fn demand_covered(
-    inputs: &[KnownInput],
-    credited: Amount,
-    change: &[SignedRow],
-    fees: &[(KeysetId, Amount)],
-) -> Result<(), LedgerFault> {
-    let taken = Amount::checked_sum(inputs.iter().map(|known| known.row.amount));
-    let given = change.iter().map(|signed| signed.output.amount).chain(fees.iter().map(|(_, fee)| *fee));
-    match (taken, Amount::checked_sum(given.chain([credited]))) {
-        (Ok(taken), Ok(given)) if given <= taken => Ok(()),
-        _ => corrupt("more is given than was taken"),
-    }
 }
 
 pub(super) fn release(connection: &Connection, change: &ReleaseMelt) -> Outcome {

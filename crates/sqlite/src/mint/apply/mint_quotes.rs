@@ -4,6 +4,7 @@ use hazel_mint::ports::{
     Applied, Conflict, CreditMintQuote, Issue, KnownOutput, MintQuote, OpenMintQuote, OperationKind, SignedRow,
     Timestamp,
 };
+use hazel_mint::store::rules::{same_mint_offer, same_outputs};
 use hazel_protocol::{Amount, PublicKey, QuoteId};
 use rusqlite::{Connection, params};
 
@@ -15,7 +16,7 @@ use crate::fault::StoreFault;
 pub(super) fn open(connection: &Connection, change: &OpenMintQuote) -> Outcome {
     let new = &change.quote;
     if let Some(old) = rows::mint_quote(connection, &new.id)? {
-        return if same_offer(&old, new) { Ok(Applied::MintQuote(old)) } else { refuse(Conflict::QuoteExists) };
+        return if same_mint_offer(&old, new) { Ok(Applied::MintQuote(old)) } else { refuse(Conflict::QuoteExists) };
     }
     if rows::mint_quote_by_hash(connection, &new.payment_hash)?.is_some() {
         return refuse(Conflict::QuoteExists);
@@ -34,12 +35,6 @@ pub(super) fn open(connection: &Connection, change: &OpenMintQuote) -> Outcome {
     ];
     run_one(connection, sql::ADD_MINT_QUOTE, row, "a mint quote was not added")?;
     Ok(Applied::MintQuote(new.clone()))
-}
-
-/// Whether two quotes are the same but for what the store sets.
-fn same_offer(old: &MintQuote, new: &MintQuote) -> bool {
-    let MintQuote { amount_paid, amount_issued, updated_at, .. } = *old;
-    *old == MintQuote { amount_paid, amount_issued, updated_at, ..new.clone() }
 }
 
 /// A known credit moves the cursor and nothing else: the stream has been read that far all the same.
@@ -111,18 +106,12 @@ pub(super) fn issue(connection: &Connection, change: &Issue) -> Outcome {
 /// The same issue again gets what it got, from the ledger; the id of anything else has been used up.
 fn issued_before(connection: &Connection, change: &Issue) -> Outcome {
     let contents = rows::contents(connection, change.operation)?;
-    let same_outputs = same_outputs(&contents.outputs, &change.outputs);
     let same_quotes = contents.quotes.iter().eq(change.draws.iter().map(|(quote, _)| quote));
     let is_issue = contents.outputs.iter().all(|known| known.kind == OperationKind::Issue);
-    if same_outputs && same_quotes && is_issue {
+    if same_outputs(&contents.outputs, &change.outputs) && same_quotes && is_issue {
         return Ok(Applied::Signatures(signatures(contents.outputs)?));
     }
     refuse(Conflict::OperationEnded)
-}
-
-/// Whether the outputs of a change are those in the ledger, in their order.
-pub(super) fn same_outputs(known: &[KnownOutput], signed: &[SignedRow]) -> bool {
-    known.iter().map(|known| &known.output).eq(signed.iter().map(|signed| &signed.output))
 }
 
 /// The stored signatures of outputs that must all have one.

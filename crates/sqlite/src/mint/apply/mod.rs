@@ -56,7 +56,7 @@ pub(super) fn apply(connection: &Connection, change: &Change) -> Outcome {
     }
 }
 
-/// What the shared check of preconditions says, which is always `Corrupt`.
+/// What the rules that every store shares say, which is always `Corrupt`.
 fn precondition(error: ApplyError) -> LedgerFault {
     match error {
         ApplyError::Conflict(conflict) => conflict.into(),

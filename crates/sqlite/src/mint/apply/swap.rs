@@ -1,15 +1,15 @@
 //! Swaps: reserved, settled, released, resolved after a crash.
 
 use hazel_mint::ports::{
-    Applied, Conflict, KnownInput, OperationId, OperationKind, OperationRecord, OwnerId, ReleaseSwap, ReserveSwap,
-    ResolveSwap, SettleSwap, SignedRow, SwapResolution, Timestamp,
+    Applied, Conflict, OperationId, OperationKind, OperationRecord, OwnerId, ReleaseSwap, ReserveSwap, ResolveSwap,
+    SettleSwap, SwapResolution, Timestamp,
 };
-use hazel_protocol::{Amount, KeysetId};
+use hazel_mint::store::rules::{demand_balance, same_outputs};
 use rusqlite::{Connection, params};
 
 use super::custody::{Reservation, refuse_overdrawn_reservation, remove, spend};
-use super::mint_quotes::{same_outputs, signatures};
-use super::{LedgerFault, Outcome, corrupt, demand_unused, left_something, refuse, rows, sql};
+use super::mint_quotes::signatures;
+use super::{Outcome, corrupt, demand_unused, left_something, precondition, refuse, rows, sql};
 use crate::columns::{run, run_one, stored};
 use crate::fault::StoreFault;
 
@@ -64,7 +64,7 @@ pub(super) fn settle(connection: &Connection, change: &SettleSwap) -> Outcome {
     if !unsigned || !same_outputs(&outputs, &change.outputs) {
         return corrupt("the signed outputs are not the reserved ones");
     }
-    demand_balance(&inputs, &change.outputs, &change.fees)?;
+    demand_balance(&inputs, &change.outputs, &change.fees).map_err(precondition)?;
     refuse_overdrawn_reservation(connection, &inputs)?;
     spend(connection, change.operation, inputs, &change.outputs, &change.fees)?;
     Ok(Applied::Signatures(change.outputs.clone()))
@@ -80,24 +80,13 @@ fn settled_before(connection: &Connection, change: &SettleSwap) -> Outcome {
     refuse(Conflict::OperationGone)
 }
 
-/// Inputs are outputs and fees, to the last unit.
-fn demand_balance(
-    inputs: &[KnownInput],
-    outputs: &[SignedRow],
-    fees: &[(KeysetId, Amount)],
-) -> Result<(), LedgerFault> {
-    let taken = Amount::checked_sum(inputs.iter().map(|known| known.row.amount));
-    let given = outputs.iter().map(|signed| signed.output.amount).chain(fees.iter().map(|(_, fee)| *fee));
-    if taken.is_ok() && taken == Amount::checked_sum(given) {
-        return Ok(());
-    }
-    corrupt("inputs are not outputs plus fees")
-}
-
 pub(super) fn release(connection: &Connection, change: &ReleaseSwap) -> Outcome {
     let row = rows::operation(connection, change.operation)?;
     if row.is_some() {
         demand_owned(row.as_ref(), change.owner)?;
+        if rows::outputs_of(connection, change.operation)?.iter().any(|known| known.signature.is_some()) {
+            return corrupt("a swap with signatures is not undone");
+        }
         remove(connection, change.operation)?;
         return Ok(Applied::Done);
     }

@@ -23,7 +23,7 @@ cases!("settle melt":
     change_is_of_this_melts_blanks,
     any_blanks_may_get_change,
     no_more_is_given_than_was_taken,
-    left_over_blanks_stay_and_are_in_the_way,
+    left_over_blanks_are_in_the_way_until_pruned,
     change_is_counted_though_its_keyset_is_retired,
     both_legs_settle_in_one,
     settling_internally_needs_a_reserved_row_of_this_owner,
@@ -205,15 +205,22 @@ async fn no_more_is_given_than_was_taken(bench: &Bench) {
     bench.accept(SettleMelt { fees: fees(11), ..melt.settle() }).await;
 }
 
-async fn left_over_blanks_stay_and_are_in_the_way(bench: &Bench) {
+async fn left_over_blanks_are_in_the_way_until_pruned(bench: &Bench) {
     bench.fund().await;
     let melt = paid(bench, 1).await;
     bench.accept(melt.settle()).await;
-    bench.accept(Prune { before: NOW.plus(1_000_000), limit: 1000, now: NOW.plus(1_000_000) }).await;
+    // Paid at NOW + 5; until pruned to a later time its blanks are taken.
+    let prune = |before| Prune { before: NOW.plus(before), limit: 1000, now: NOW.plus(1_000_000) };
+    bench.repeat(prune(5), &Applied::Pruned(0)).await;
     let used = Swap { outputs: vec![output(11, sat(), 1)], ..Swap::new(2) };
     bench.refuse(used.reserve(), Conflict::OutputsSigned).await;
     let left_over = Swap { outputs: vec![output(10, sat(), 1)], ..Swap::new(2) };
     bench.refuse(left_over.reserve(), Conflict::OutputsPending).await;
+    assert_eq!(bench.accept(prune(6)).await, Applied::Pruned(1));
+    bench.refuse(used.reserve(), Conflict::OutputsSigned).await;
+    bench.accept(left_over.reserve()).await;
+    let ledger = bench.snapshot().await;
+    assert_eq!(ledger.contents[&melt.operation].outputs.len(), 1, "the blank is another operation's now");
 }
 
 async fn change_is_counted_though_its_keyset_is_retired(bench: &Bench) {
