@@ -58,6 +58,7 @@ fn the_tour_of_the_readme() {
     let paid = alice.hazel(&["--yes", "--json", "pay", &carol.invoice("10")]).ok().json();
     let fee = paid["fee"].as_u64().expect("a fee");
     assert_eq!((paid["amount"].as_u64(), paid["state"].as_str()), (Some(10), Some("paid")));
+    carol.hazel(&["mint", "--resume"]).ok();
     assert_eq!(carol.balance(), (10, 0, 0), "what left one mint arrived at the other");
     assert!(alice.hazel_reads(&["pay", &bob.invoice("5")], "yes\n").ok().out.contains("Paid 5 sat, for no fee."));
 
