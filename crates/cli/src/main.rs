@@ -73,14 +73,16 @@ async fn interruption() -> Kind {
         use tokio::signal::unix::{SignalKind, signal};
         let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
         tokio::select! {
-            _ = tokio::signal::ctrl_c() => Kind::Interrupted,
+            Ok(()) = tokio::signal::ctrl_c() => Kind::Interrupted,
             _ = terminate.recv() => Kind::Terminated,
         }
     }
     #[cfg(not(unix))]
     {
-        let _ = tokio::signal::ctrl_c().await;
-        Kind::Interrupted
+        match tokio::signal::ctrl_c().await {
+            Ok(()) => Kind::Interrupted,
+            Err(_) => std::future::pending().await,
+        }
     }
 }
 
