@@ -23,6 +23,14 @@ const PLAINTEXT_HEADER: &[u8; 16] = b"SQLite format 3\0";
 /// Prepared statements kept by each connection; more than any store has.
 const STATEMENT_CACHE: usize = 256;
 
+/// Makes durable what an earlier process wrote to the log and did not live to sync: from now on it can be read, and so be acted on.
+/// Copying the log into the file syncs it first.
+fn sync_log(connection: &Connection) -> Result<(), OpenError> {
+    connection.execute_batch("PRAGMA synchronous = FULL;").map_err(OpenError::sqlite("prepare"))?;
+    let copied = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+    copied.map_err(OpenError::sqlite("sync"))
+}
+
 /// Constraints between tables are enforced, commits are synced, and 16 MiB of pages are kept.
 const WRITER_PRAGMAS: &str = "PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL; PRAGMA cache_size = -16384;";
 
@@ -153,6 +161,7 @@ impl Database {
         let database = Self { path, key: options.key.clone(), max_pages: options.max_pages, _lock: lock };
         let connection = database.first_connection()?;
         migrations.run(&connection)?;
+        sync_log(&connection)?;
         Ok(database)
     }
 
