@@ -296,12 +296,6 @@ impl<S: Exchanging> Saga<S> {
         Ok(())
     }
 
-    async fn to(&mut self, next: S, moves: Moves, counters: Vec<CounterStep>) -> Result<(), ApplyError> {
-        self.advance(&next, moves, counters).await?;
-        self.state = next;
-        Ok(())
-    }
-
     async fn settle_with(self, signatures: &[hazel_protocol::BlindSignature]) -> Result<Exchanged, Error> {
         let keysets = self.wallet.known_keysets().await?;
         let outputs = self.state.exchange().outputs.clone();

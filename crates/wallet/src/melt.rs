@@ -14,9 +14,7 @@ use crate::exchange::{MAX_OVERTAKEN, NOTHING_ASIDE, Outcome, for_the_mint, input
 use crate::invoice::{self, Msat};
 use crate::keysets::Keysets;
 use crate::outputs;
-use crate::ports::{
-    ApplyError, CounterStep, HistoryEntry, Moves, OperationId, OperationKind, ProofRecord, ProofStatus,
-};
+use crate::ports::{CounterStep, HistoryEntry, Moves, OperationId, OperationKind, ProofRecord, ProofStatus};
 use crate::saga::Saga;
 use crate::select::{self, Fees};
 use crate::send::{value_of, ys_of};
@@ -342,17 +340,11 @@ impl Saga<MeltRequested> {
                 Next::SendAgain => {
                     copies += 1;
                     let again = MeltRequested { dispatch: self.state.dispatch.again(), ..self.state.clone() };
-                    self.to(again).await?;
+                    self.to(again, Moves::default(), Vec::new()).await?;
                     self.send().await?
                 }
             };
         }
-    }
-
-    async fn to(&mut self, next: MeltRequested) -> Result<(), ApplyError> {
-        self.advance(&next, Moves::default(), Vec::new()).await?;
-        self.state = next;
-        Ok(())
     }
 
     /// Sends the order to pay.
@@ -374,7 +366,7 @@ impl Saga<MeltRequested> {
 
     async fn note_refusal(&mut self, code: u16, detail: String) -> Result<Next, Error> {
         let dispatch = Dispatch { refused: Some(code), ..self.state.dispatch };
-        self.to(MeltRequested { dispatch, ..self.state.clone() }).await?;
+        self.to(MeltRequested { dispatch, ..self.state.clone() }, Moves::default(), Vec::new()).await?;
         Ok(Next::Refused { code: Some(code), detail })
     }
 
@@ -399,7 +391,7 @@ impl Saga<MeltRequested> {
             MeltQuoteState::Pending => {
                 if !self.state.dispatch.pending {
                     let dispatch = Dispatch { pending: true, ..self.state.dispatch };
-                    self.to(MeltRequested { dispatch, ..self.state.clone() }).await?;
+                    self.to(MeltRequested { dispatch, ..self.state.clone() }, Moves::default(), Vec::new()).await?;
                 }
                 Next::Poll
             }

@@ -15,9 +15,7 @@ use crate::exchange::{MAX_OVERTAKEN, take};
 use crate::invoice;
 use crate::keysets::Keysets;
 use crate::outputs;
-use crate::ports::{
-    ApplyError, CounterStep, HistoryEntry, Moves, OperationId, OperationKind, ProofRecord, ProofStatus,
-};
+use crate::ports::{CounterStep, HistoryEntry, Moves, OperationId, OperationKind, ProofRecord, ProofStatus};
 use crate::saga::Saga;
 use crate::state::{Dispatch, MintExpired, MintIssued, MintQuoted, MintRequested, PlannedOutput, Purpose, State};
 use crate::verify;
@@ -287,12 +285,6 @@ impl Saga<MintRequested> {
                 Answer::Ambiguous(_) => self.wallet.sleep(u64::from(copies)).await,
             }
         }
-    }
-
-    async fn to(&mut self, next: MintRequested, moves: Moves, counters: Vec<CounterStep>) -> Result<(), ApplyError> {
-        self.advance(&next, moves, counters).await?;
-        self.state = next;
-        Ok(())
     }
 
     async fn settle_with(self, signatures: &[hazel_protocol::BlindSignature]) -> Result<Minted, Error> {

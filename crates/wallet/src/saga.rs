@@ -64,6 +64,15 @@ impl Wallet {
     }
 }
 
+impl<S: Clone + Into<State>> Saga<S> {
+    /// Goes on to another value of the same state. On an error the operation stays where it is.
+    pub(crate) async fn to(&mut self, next: S, moves: Moves, counters: Vec<CounterStep>) -> Result<(), ApplyError> {
+        self.advance(&next, moves, counters).await?;
+        self.state = next;
+        Ok(())
+    }
+}
+
 impl<S> Saga<S> {
     fn next_record(&self, state: State) -> OperationRecord {
         OperationRecord {

@@ -9,7 +9,7 @@ use hazel_protocol::{Token, TokenV3};
 use hazel_wallet::ports::{Direction, OperationKind};
 use hazel_wallet::{Error, MeltOutcome, ResumeOutcome, SendOptions};
 use support::mint::{Lightning, invoice};
-use support::{Bank, KeysetKind, Peer, sat};
+use support::{Bank, KeysetKind, Peer, sat, send};
 
 fn bank(fee_ppk: u64) -> Arc<Bank> {
     Arc::new(Bank::new(KeysetKind::V2, fee_ppk))
@@ -17,11 +17,6 @@ fn bank(fee_ppk: u64) -> Arc<Bank> {
 
 fn pay(sat: u64) -> String {
     invoice(sat, &hazel_protocol::QuoteId::new("outside").unwrap())
-}
-
-async fn send(peer: &Peer, amount: u64) -> Token {
-    let prepared = peer.wallet.prepare_send(sat(amount), SendOptions::default()).await.unwrap();
-    prepared.confirm().await.unwrap().token
 }
 
 #[tokio::test]

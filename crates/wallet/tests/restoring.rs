@@ -5,14 +5,8 @@ mod support;
 
 use std::sync::Arc;
 
-use hazel_protocol::Token;
 use hazel_wallet::{RestoreProgress, SendOptions};
-use support::{Bank, Fault, KeysetKind, Peer, run_until_crash, sat};
-
-async fn send(peer: &Peer, amount: u64) -> Token {
-    let prepared = peer.wallet.prepare_send(sat(amount), SendOptions::default()).await.unwrap();
-    prepared.confirm().await.unwrap().token
-}
+use support::{Bank, Fault, KeysetKind, Peer, run_until_crash, sat, send};
 
 /// A seed with money under six keysets, of which one is active and two are of version 1, after much back and forth.
 async fn long_life() -> (Arc<Bank>, u64) {

@@ -106,7 +106,7 @@ pub(super) fn counter(connection: &Connection, seed: SeedFingerprint, keyset: &K
     let next = one(connection, sql::COUNTER, (seed.as_bytes(), keyset.as_bytes()), |row| {
         Columns::of(row, "counters").unsigned("next")
     })?;
-    // No row means that no counter was used.
+    // not a row: a seed without one has used no counter
     Ok(next.unwrap_or(0))
 }
 
@@ -240,7 +240,7 @@ pub(super) fn history(
 ) -> Result<Vec<HistoryEntry>, StoreFault> {
     let before = match before {
         None => i64::MAX,
-        // The number of no line is below 1.
+        // not a row: an operation without a line comes before all lines, which count from 1
         Some(id) => one(connection, sql::HISTORY_NUMBER, [id.as_bytes()], |row| Ok(row.get("number")?))?.unwrap_or(0),
     };
     match of {

@@ -15,8 +15,15 @@ pub use connector::{Fault, Link};
 pub use mint::{Bank, KeysetKind};
 pub use world::{Crash, CrashStore, Peer, TestEnvironment, run_until_crash};
 
-use hazel_protocol::Amount;
+use hazel_protocol::{Amount, Token};
+use hazel_wallet::SendOptions;
 
 pub fn sat(value: u64) -> Amount {
     Amount::from_u64(value)
+}
+
+/// Sends, whatever it takes.
+pub async fn send(peer: &Peer, amount: u64) -> Token {
+    let prepared = peer.wallet.prepare_send(sat(amount), SendOptions::default()).await.unwrap();
+    prepared.confirm().await.unwrap().token
 }
