@@ -323,7 +323,7 @@ async fn replay(wallet: &Wallet, promise: &Promise) {
     assert_eq!(again, promise.signatures);
 }
 
-/// `HAZEL_POWER_CUTS=100000` tries every state; the default is as many as a test should take.
+/// `HAZEL_POWER_CUTS` tries up to so many states; the default is as many as a test should take.
 fn most(default: usize) -> usize {
     std::env::var("HAZEL_POWER_CUTS").map_or(default, |text| text.parse().expect("a number of cuts"))
 }

@@ -164,7 +164,7 @@ fn a_database_keeps_its_seed() {
     assert!(!seed.exists(), "no other seed was made");
 
     std::fs::copy(other.path().join("seed"), &seed).expect("copied");
-    assert_refused(Launch::dev(folder.path()), 4, "this seed is not the one");
+    assert_refused(Launch::dev(folder.path()), 4, "this seed");
 
     std::fs::write(&seed, "abandon abandon\n").expect("written");
     let text = assert_refused(Launch::dev(folder.path()), 4, "BIP-39");
