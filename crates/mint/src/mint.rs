@@ -22,8 +22,9 @@ use crate::ports::{
 use crate::questions::Questions;
 use crate::verify::Rules;
 
-/// How often a change whose commit is in doubt is sent again before the sweeper is left to decide.
-const AMBIGUOUS_ATTEMPTS: u32 = 40;
+/// How often a change whose commit is in doubt is sent again before the sweeper is left to decide: some ten seconds, so that on a full
+/// disk a client hears of it in time.
+const AMBIGUOUS_ATTEMPTS: u32 = 10;
 
 /// The longest pause between two of these attempts.
 const AMBIGUOUS_PAUSE_MAX: Duration = Duration::from_secs(2);

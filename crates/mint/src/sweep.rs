@@ -1,5 +1,6 @@
 //! The work nobody asks for: finishing what was interrupted, hearing of payments, forgetting what is over.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -29,6 +30,9 @@ const PRUNE_INTERVAL: Duration = Duration::from_mins(1);
 /// The shortest pause between two rounds of recovery.
 const LEAST_PAUSE: Duration = Duration::from_millis(250);
 
+/// The pause before a loop that panicked begins anew.
+const AFTER_PANIC: Duration = Duration::from_secs(1);
+
 /// An unfinished operation that nobody drives: ours without a task, or a dead owner's.
 #[derive(Debug)]
 pub(crate) struct Orphan {
@@ -45,11 +49,22 @@ pub(crate) struct OrphanPage {
 impl Mint {
     /// Starts recovery, at once and ever after, and the listeners for payments. Returns at once.
     pub fn start(self: &Arc<Self>) {
-        let spawn = |task: BoxFuture<'static, ()>| self.ports.environment.spawn(task);
-        spawn(Arc::clone(self).recover_until_stopped().boxed());
-        spawn(Arc::clone(self).hear_of_payments_until_stopped().boxed());
-        spawn(Arc::clone(self).ask_until_stopped().boxed());
-        spawn(Arc::clone(self).prune_until_stopped().boxed());
+        self.keep_running("recovery", |mint| mint.recover_until_stopped().boxed());
+        self.keep_running("the stream of payments", |mint| mint.hear_of_payments_until_stopped().boxed());
+        self.keep_running("questions about quotes", |mint| mint.ask_until_stopped().boxed());
+        self.keep_running("pruning", |mint| mint.prune_until_stopped().boxed());
+    }
+
+    /// Spawns a loop that ends when the mint stops. A panic in it is reported, and it begins anew.
+    fn keep_running(self: &Arc<Self>, what: &'static str, run: fn(Arc<Self>) -> BoxFuture<'static, ()>) {
+        let mint = Arc::clone(self);
+        let supervised = async move {
+            while AssertUnwindSafe(run(Arc::clone(&mint))).catch_unwind().await.is_err() {
+                tracing::error!("{what} panicked and begins anew");
+                mint.ports.environment.sleep(AFTER_PANIC).await;
+            }
+        };
+        self.ports.environment.spawn(supervised.boxed());
     }
 
     async fn recover_until_stopped(self: Arc<Self>) {

@@ -210,9 +210,10 @@ async fn an_own_invoice_paid_meanwhile_is_refused_by_its_code() {
 
 #[tokio::test]
 async fn what_a_backend_says_stays_in_the_log() {
-    let told: MintError = PaymentsError::Refused(Refusal::Other, "rpc error at /home/lnd/tls.cert".to_owned()).into();
+    let told: MintError =
+        PaymentsError::Refused(Refusal::Other, "rpc error at /var/lib/lnd/tls.cert".to_owned()).into();
     assert!(!told.response().detail.contains("lnd"));
-    let told: MintError = PaymentsError::Unavailable("rpc error at /home/lnd/tls.cert".to_owned()).into();
+    let told: MintError = PaymentsError::Unavailable("rpc error at /var/lib/lnd/tls.cert".to_owned()).into();
     assert!(!told.response().detail.contains("lnd"));
     let bottle = Bottle::new(config()).await;
     let request = MeltQuoteBolt11Request { request: "nonsense".to_owned(), unit: CurrencyUnit::Sat, options: None };
@@ -227,4 +228,27 @@ async fn a_keyset_needs_denominations_above_zero() {
         let rotate = RotateKeyset { unit: CurrencyUnit::Sat, denominations, input_fee_ppk: 0, final_expiry: None };
         assert_eq!(code(&bottle.mint.rotate_keyset(rotate).await), 12_000, "{amounts:?}");
     }
+}
+
+#[tokio::test]
+async fn a_background_loop_that_panics_begins_anew() {
+    let bottle = Bottle::new(config()).await;
+    let mut panics = 1;
+    bottle.fault(move |change| match change {
+        Change::CreditMintQuote(_) if panics > 0 => {
+            panics -= 1;
+            panic!("planted")
+        }
+        _ => None,
+    });
+    let quote = open_quote(&bottle).await;
+    let (hash, msat) = read_invoice(&quote.request).expect("ours");
+    bottle.payments.settle(hash, msat);
+    bottle.mint.start();
+    // Nobody looks at the quote, so nothing but the stream can credit it.
+    for _ in 0..300 {
+        bottle.world.sleep(Duration::from_millis(10)).await;
+        bottle.store.fault.clear_poison();
+    }
+    assert_eq!(look_at(&bottle, &quote.quote).await, MintQuoteState::Paid);
 }

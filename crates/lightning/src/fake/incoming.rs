@@ -56,7 +56,10 @@ pub(super) fn create(
 
 fn spec(write: &Write<'_>, world: &dyn World, network: Network, new: &NewInvoice) -> Result<InvoiceSpec, FakeError> {
     if new.amount_msat == 0 || new.amount_msat > MAX_MSAT {
-        return Err(FakeError::Refused(Refusal::AmountImpossible, "an invoice needs an amount above zero that exists".into()));
+        return Err(FakeError::Refused(
+            Refusal::AmountImpossible,
+            "an invoice needs an amount above zero that exists".into(),
+        ));
     }
     let node_secret = write.tx.query_row("SELECT secret FROM node", [], |row| row.get(0))?;
     let (mut preimage, mut payment_secret) = ([0; 32], [0; 32]);
@@ -122,7 +125,10 @@ pub(super) fn fall_due(conn: &Connection, id: i64) -> Result<(), FakeError> {
 /// A payer of the test's own sends `amount_msat` to an invoice; as often as it is told to, whatever has arrived before.
 pub(super) fn pay_in(write: &Write<'_>, payment_hash: &[u8; 32], amount_msat: u64) -> Result<(), FakeError> {
     if amount_msat == 0 || amount_msat > MAX_MSAT {
-        return Err(FakeError::Refused(Refusal::AmountImpossible, "nothing, or more than there is, cannot arrive".into()));
+        return Err(FakeError::Refused(
+            Refusal::AmountImpossible,
+            "nothing, or more than there is, cannot arrive".into(),
+        ));
     }
     let sql = "SELECT cancelled, (SELECT count(*) FROM settlements) FROM invoices WHERE payment_hash = ?1";
     let found = write.tx.query_row(sql, [payment_hash], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;

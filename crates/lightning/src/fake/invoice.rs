@@ -172,7 +172,9 @@ impl InvoiceSpec {
         }
         let key = SecretKey::from_slice(&self.node_secret)
             .map_err(|_| FakeError::Refused(Refusal::Other, "the node's secret is not a key".into()))?;
-        self.sign(&key).map(|invoice| invoice.to_string()).map_err(|e| FakeError::Refused(Refusal::Other, e.to_string()))
+        self.sign(&key)
+            .map(|invoice| invoice.to_string())
+            .map_err(|e| FakeError::Refused(Refusal::Other, e.to_string()))
     }
 
     fn sign(&self, key: &SecretKey) -> Result<Bolt11Invoice, lightning_invoice::CreationError> {

@@ -9,8 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bitcoin::Network;
 use hazel_mint::ports::{
-    Capabilities, Invoice, NewInvoice, OperationId, Payment, PaymentStatus, Payments, PaymentsError, Refusal, Route, Settlement,
-    Timestamp,
+    Capabilities, Invoice, NewInvoice, OperationId, Payment, PaymentStatus, Payments, PaymentsError, Refusal, Route,
+    Settlement, Timestamp,
 };
 
 use super::books::Books;
@@ -212,7 +212,9 @@ impl Payments for FakeNode {
     async fn route(&self, request: &str, amount_msat: Option<u64>) -> Result<Route, PaymentsError> {
         let behaviour = self.wake_up().await?;
         match behaviour.route_fault {
-            Some(RouteFault::Refused) => return Err(PaymentsError::Refused(Refusal::NoRoute, "there is no route to the payee".into())),
+            Some(RouteFault::Refused) => {
+                return Err(PaymentsError::Refused(Refusal::NoRoute, "there is no route to the payee".into()));
+            }
             Some(RouteFault::Unavailable) => return Err(unavailable("it was told to fail")),
             None => {}
         }

@@ -105,11 +105,19 @@ fn stored_says(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Says>> {
 pub(super) fn amount_to_pay(caller: &Caller, parsed: &Parsed, given: Option<u64>) -> Result<u64, FakeError> {
     let refuse = |refusal, why: &str| Err(FakeError::Refused(refusal, why.into()));
     match (parsed.amount_msat, given) {
-        (_, Some(given)) if given == 0 || given > MAX_MSAT => refuse(Refusal::AmountImpossible, "the amount is zero or too large"),
+        (_, Some(given)) if given == 0 || given > MAX_MSAT => {
+            refuse(Refusal::AmountImpossible, "the amount is zero or too large")
+        }
         (None, None) => refuse(Refusal::AmountMissing, "the invoice has no amount, so one must be given"),
-        (None, Some(_)) if !caller.amountless => refuse(Refusal::AmountlessUnsupported, "invoices without an amount cannot be paid here"),
-        (Some(asked), Some(given)) if given > asked => refuse(Refusal::AmountDiffers, "the amount is more than the invoice asks for"),
-        (Some(asked), Some(given)) if given < asked && !caller.mpp => refuse(Refusal::AmountDiffers, "an invoice cannot be paid in parts here"),
+        (None, Some(_)) if !caller.amountless => {
+            refuse(Refusal::AmountlessUnsupported, "invoices without an amount cannot be paid here")
+        }
+        (Some(asked), Some(given)) if given > asked => {
+            refuse(Refusal::AmountDiffers, "the amount is more than the invoice asks for")
+        }
+        (Some(asked), Some(given)) if given < asked && !caller.mpp => {
+            refuse(Refusal::AmountDiffers, "an invoice cannot be paid in parts here")
+        }
         (None | Some(_), Some(given)) => Ok(given),
         (Some(asked), None) => Ok(asked),
     }

@@ -98,7 +98,9 @@ impl Payments for Node {
     async fn route(&self, request: &str, _: Option<u64>) -> Result<Route, PaymentsError> {
         self.up()?;
         let parts: Vec<u64> = request.split(':').skip(1).filter_map(|part| part.parse().ok()).collect();
-        let [n, amount_msat] = parts[..] else { return Err(PaymentsError::Refused(Refusal::NotAnInvoice, "not an invoice".to_owned())) };
+        let [n, amount_msat] = parts[..] else {
+            return Err(PaymentsError::Refused(Refusal::NotAnInvoice, "not an invoice".to_owned()));
+        };
         let payment_hash = [u8::try_from(n).expect("a small number"); 32];
         Ok(Route { payment_hash, expires_at: NEVER, amount_msat, fee_reserve_msat: 2_000 })
     }

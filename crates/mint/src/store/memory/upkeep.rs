@@ -32,7 +32,9 @@ pub(super) fn prune(ledger: &Ledger, change: &Prune) -> (Writes, Applied) {
     for (operation, blank) in spare_blanks(ledger, change).take(limit) {
         writes.outputs.insert(blank, None);
         let brought = writes.brought.entry(operation).or_insert_with(|| ledger.brought.get(&operation).cloned());
-        brought.iter_mut().for_each(|brought| brought.bs.retain(|b| *b != blank));
+        if let Some(brought) = brought {
+            brought.bs.retain(|b| *b != blank);
+        }
     }
     let quotes = writes.mint_quotes.len() + writes.melt_quotes.len();
     let rows = quotes + writes.tombstones.len() + writes.outputs.len();
