@@ -129,8 +129,8 @@ pub(crate) enum Outcome<S> {
 #[derive(Debug)]
 pub(crate) struct Lost<S> {
     pub(crate) saga: Saga<S>,
-    spent: Vec<PointBytes>,
-    code: u16,
+    pub(crate) spent: Vec<PointBytes>,
+    pub(crate) code: u16,
     detail: String,
 }
 

@@ -5,12 +5,14 @@
 
 use hazel_protocol::{
     Amount, AmountlessOption, BlindSignature, BoundedVec, ErrorCode, MeltOptions, MeltQuoteBolt11Request,
-    MeltQuoteBolt11Response, MeltQuoteState, MeltRequest, PointBytes, Proof, ProofState,
+    MeltQuoteBolt11Response, MeltQuoteState, MeltRequest, PointBytes, Proof, ProofState, QuoteId,
 };
 
 use crate::error::{Error, Violation};
 use crate::evidence::in_progress;
-use crate::exchange::{MAX_OVERTAKEN, NOTHING_ASIDE, Outcome, for_the_mint, input_fee, take, until_not_overtaken};
+use crate::exchange::{
+    Lost, MAX_OVERTAKEN, NOTHING_ASIDE, Outcome, for_the_mint, input_fee, take, until_not_overtaken,
+};
 use crate::invoice::{self, Msat};
 use crate::keysets::Keysets;
 use crate::outputs;
@@ -409,6 +411,10 @@ impl Saga<MeltRequested> {
             }
             other => other.of(self.id),
         })?;
+        self.settle_change(proofs, preimage).await
+    }
+
+    async fn settle_change(self, proofs: Vec<ProofRecord>, preimage: Option<String>) -> Result<PaidMelt, Error> {
         let MeltRequested { prepared, .. } = &self.state;
         let (quote, inputs) = (prepared.quote.clone(), prepared.inputs);
         let change = Amount::checked_sum(proofs.iter().map(|proof| proof.proof.amount))?;
@@ -478,7 +484,7 @@ impl Saga<MeltRequested> {
         if states.contains(&ProofState::Spent) {
             let spent = ys.iter().zip(&states).filter(|(_, state)| **state == ProofState::Spent);
             let spent = spent.map(|(y, _)| *y).collect();
-            return Err(self.give_up(spent, code).await?);
+            return self.inputs_spent(spent, code).await;
         }
         if states.contains(&ProofState::Pending) || in_progress(code) {
             return Ok(MeltOutcome::Pending { operation: self.id });
@@ -488,6 +494,29 @@ impl Saga<MeltRequested> {
             return Err(self.refuse(OperationKind::Melt, code, detail).await?);
         }
         self.replace(code, detail).await
+    }
+
+    /// Proofs of the payment are spent: by the payment itself, which came through since the mint was last asked or whose quote
+    /// the mint has forgotten, or else by somebody else.
+    async fn inputs_spent(self, spent: Vec<PointBytes>, code: Option<u16>) -> Result<MeltOutcome, Error> {
+        let all = self.held().await?.iter().all(|y| spent.contains(y));
+        if let Some(answer) = self.ask(&self.state.prepared.quote.quote).await? {
+            match answer.state {
+                MeltQuoteState::Paid if all => {
+                    return self.settle_paid(answer.change, answer.payment_preimage).await.map(MeltOutcome::Paid);
+                }
+                MeltQuoteState::Pending => return Ok(MeltOutcome::Pending { operation: self.id }),
+                MeltQuoteState::Paid | MeltQuoteState::Unpaid => {}
+            }
+        }
+        if all {
+            let change = self.claim_change(None).await.map_err(|error| self.in_doubt(error))?;
+            // Only the payment has blank outputs signed.
+            if !change.is_empty() {
+                return self.settle_change(change, None).await.map(MeltOutcome::Paid);
+            }
+        }
+        Err(self.give_up(spent, code).await?)
     }
 
     /// Ends a payment whose proofs somebody else spent.
@@ -521,38 +550,34 @@ impl Saga<MeltRequested> {
 
 impl Saga<MeltReplaced> {
     /// Drives the swap that makes an old order to pay harmless. It ends in a refusal, with the money free again, unless the
-    /// order came through first.
+    /// order came through first: then the mint refuses the swap, because its inputs are spent.
     pub(crate) async fn drive(self, fresh: bool, code: Option<u16>, detail: String) -> Result<MeltOutcome, Error> {
-        let payment = self.payment().await?;
-        match payment.state {
-            MeltQuoteState::Paid => return self.paid_after_all(payment).await,
-            MeltQuoteState::Pending => return Ok(MeltOutcome::Pending { operation: self.id }),
-            MeltQuoteState::Unpaid => {}
+        // A mint that knows nothing of the quote any more does not pay it.
+        let payment = self.ask(&self.state.requested.prepared.quote.quote).await?;
+        if payment.is_some_and(|payment| payment.state == MeltQuoteState::Pending) {
+            return Ok(MeltOutcome::Pending { operation: self.id });
         }
         match self.exchange(fresh).await? {
             Outcome::Done(_) => {
                 let code = code.unwrap_or(ErrorCode::LightningPaymentFailed.code());
                 Err(Error::Refused { code, detail })
             }
-            Outcome::Lost(lost) => {
-                let payment = lost.saga.payment().await?;
-                match payment.state {
-                    MeltQuoteState::Paid => lost.saga.paid_after_all(payment).await,
-                    MeltQuoteState::Pending => Ok(MeltOutcome::Pending { operation: lost.saga.id }),
-                    MeltQuoteState::Unpaid => Err(lost.give_up().await?),
-                }
+            Outcome::Lost(Lost { saga, spent, code, .. }) => {
+                let requested = saga.state.requested.clone();
+                saga.with(requested).inputs_spent(spent, Some(code)).await
             }
         }
     }
+}
 
-    async fn payment(&self) -> Result<MeltQuoteBolt11Response, Error> {
-        let quote = &self.state.requested.prepared.quote.quote;
-        let answer = self.wallet.inner.connector.melt_quote_status(quote).await;
-        answer.map_err(|error| self.ambiguous(error.to_string()))
-    }
-
-    async fn paid_after_all(self, payment: MeltQuoteBolt11Response) -> Result<MeltOutcome, Error> {
-        let requested = self.state.requested.clone();
-        self.with(requested).settle_paid(payment.change, payment.payment_preimage).await.map(MeltOutcome::Paid)
+impl<S> Saga<S> {
+    /// What the mint says about a quote; none when it knows nothing of it.
+    async fn ask(&self, quote: &QuoteId) -> Result<Option<MeltQuoteBolt11Response>, Error> {
+        match Answer::from(self.wallet.inner.connector.melt_quote_status(quote).await) {
+            Answer::Final(answer) if answer.quote == *quote => Ok(Some(answer)),
+            Answer::Final(_) => Err(Error::from(Violation::Quote("another quote")).of(self.id)),
+            Answer::Refused { .. } => Ok(None),
+            Answer::Ambiguous(reason) | Answer::NotSent(reason) => Err(self.ambiguous(reason)),
+        }
     }
 }

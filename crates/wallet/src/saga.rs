@@ -141,4 +141,15 @@ impl<S> Saga<S> {
     pub(crate) fn ambiguous(&self, reason: impl Into<String>) -> Error {
         Error::Ambiguous { operation: Some(self.id), reason: reason.into() }
     }
+
+    /// What an error means while copies of a request may be under way: what cannot be had now can be had later, so the outcome
+    /// is open. What the mint or this side did wrong stays what it is.
+    pub(crate) fn in_doubt(&self, error: Error) -> Error {
+        match error {
+            Error::HostileMint { .. } | Error::Store(_) | Error::Read(_) | Error::Bug(_) => error.of(self.id),
+            Error::Unreachable(reason) | Error::Ambiguous { reason, .. } => self.ambiguous(reason),
+            Error::Refused { detail, .. } if !detail.is_empty() => self.ambiguous(detail),
+            other => self.ambiguous(other.to_string()),
+        }
+    }
 }

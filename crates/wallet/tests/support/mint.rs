@@ -145,6 +145,11 @@ impl Bank {
         books.mint_quotes.get_mut(quote.as_str()).unwrap().answer.state = MintQuoteState::Paid;
     }
 
+    /// Forgets every quote for a payment, as a mint does with old ones.
+    pub fn forget_melt_quotes(&self) {
+        self.books().melt_quotes.clear();
+    }
+
     /// Ends a payment that hangs.
     pub fn resolve_melt(&self, quote: &QuoteId, fee: Option<u64>) {
         let mut books = self.books();
@@ -293,7 +298,10 @@ impl Bank {
 
     pub fn melt(&self, request: &MeltRequest) -> Answer<MeltQuoteBolt11Response> {
         let mut books = self.books();
-        match books.melt_quotes[request.quote.as_str()].answer.state {
+        let Some(quote) = books.melt_quotes.get(request.quote.as_str()) else {
+            return refuse(ErrorCode::QuoteNotPaid);
+        };
+        match quote.answer.state {
             MeltQuoteState::Unpaid => {}
             MeltQuoteState::Pending => return refuse(ErrorCode::QuotePending),
             MeltQuoteState::Paid => return refuse(ErrorCode::InvoiceAlreadyPaid),
