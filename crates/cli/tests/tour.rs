@@ -1,5 +1,7 @@
 //! The wallet command and the mint as strangers run them: the README's tour, and what can go wrong on it.
 
+#[path = "tour/readme.rs"]
+mod readme;
 mod support;
 
 use std::path::Path;

@@ -42,6 +42,15 @@ impl Keyring {
         self.active.get(unit).and_then(|id| self.keysets.get(id)).filter(|keyset| keyset.signs(now))
     }
 
+    /// This keyring with one keyset stopped.
+    pub fn with_latched(&self, id: KeysetId) -> Self {
+        let latch = |record: &Arc<KeysetRecord>| {
+            let latched = record.latched || record.id == id;
+            KeysetRecord { latched, ..(**record).clone() }
+        };
+        Self::new(self.iter().map(latch))
+    }
+
     /// This keyring with `added` as the keyset that signs its unit.
     pub fn with(&self, added: KeysetRecord) -> Self {
         let stays_active = |record: &KeysetRecord| record.active && record.unit != added.unit;
@@ -77,7 +86,7 @@ impl Keyring {
     /// 12001, 12003 or 12002.
     pub fn signing(&self, id: &KeysetId, now: Timestamp) -> Result<&Arc<KeysetRecord>, MintError> {
         let keyset = self.spendable(id, now)?;
-        if keyset.active { Ok(keyset) } else { Err(MintError::refused(ErrorCode::KeysetInactive)) }
+        if keyset.signs(now) { Ok(keyset) } else { Err(MintError::refused(ErrorCode::KeysetInactive)) }
     }
 
     /// The index for the next keyset of `unit`.

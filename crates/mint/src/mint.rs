@@ -191,6 +191,7 @@ impl Mint {
     async fn alarm_if_overdrawn(&self, answer: &Result<Applied, ApplyError>) {
         let Err(ApplyError::Conflict(Conflict::Overdrawn(keyset))) = answer else { return };
         tracing::error!(%keyset, "ALARM: more was presented than this keyset ever issued; it is stopped");
+        self.replace_keyring(self.keyring().with_latched(*keyset));
         let latch = Change::LatchKeyset(LatchKeyset { keyset: *keyset, latched: true });
         if let Err(error) = self.ports.store.apply(latch).await {
             tracing::error!(%keyset, %error, "the keyset could not be stopped in the ledger");

@@ -34,3 +34,27 @@ fn digest(request: &MintRequest) -> Message {
     }
     Message::from_digest(sha256::Hash::from_engine(engine).to_byte_array())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(serde::Deserialize)]
+    struct Vectors {
+        pubkey: PublicKey,
+        valid: MintRequest,
+        invalid: MintRequest,
+    }
+
+    #[test]
+    fn vectors() {
+        let vectors: Vectors = serde_json::from_str(include_str!("nut20/vectors.json")).expect("well formed");
+        let lock = Some(&vectors.pubkey);
+        assert_eq!(check_signature(lock, &vectors.valid), Ok(()));
+        let refused = Err(MintError::refused(ErrorCode::MintSignatureInvalid));
+        assert_eq!(check_signature(lock, &vectors.invalid), refused);
+        let unsigned = MintRequest { signature: None, ..vectors.valid };
+        assert_eq!(check_signature(lock, &unsigned), refused);
+        assert_eq!(check_signature(None, &unsigned), Ok(()), "a quote that is not locked needs none");
+    }
+}

@@ -37,7 +37,7 @@ type KeysetPairs = BTreeMap<Amount, KeyPair>;
 
 /// A [`Signer`] whose keys live in this process.
 pub struct LocalSigner {
-    master: Master,
+    master: Arc<Master>,
     identity: PublicKey,
     fingerprint: [u8; 32],
     curve: Arc<Curve>,
@@ -103,20 +103,15 @@ impl LocalSigner {
         let curve = Arc::new(Curve::new(entropy));
         let identity = master.derive(&[PURPOSE, 2, 0])?.public_key(&curve);
         let fingerprint = fingerprint_of(&identity);
-        Ok(Self { master, identity, fingerprint, curve, keysets: RwLock::default(), environment })
+        Ok(Self { master: Arc::new(master), identity, fingerprint, curve, keysets: RwLock::default(), environment })
     }
 
-    fn pairs_of(&self, path: &KeysetPath) -> Result<KeysetPairs, SignerError> {
-        let unit = unit_step(&path.unit);
-        let pair = |(position, amount): (u32, &Amount)| {
-            let secret = self
-                .master
-                .derive(&[PURPOSE, 1, unit, path.index, position])
-                .map_err(|bad| SignerError::Unavailable(bad.to_string()))?;
-            let public = secret.public_key(&self.curve);
-            Ok((*amount, KeyPair { secret, public }))
-        };
-        (0..).zip(&path.amounts).map(pair).collect()
+    /// Derives on the compute pool.
+    async fn pairs_of(&self, path: &KeysetPath) -> Result<KeysetPairs, SignerError> {
+        let (master, curve, path) = (Arc::clone(&self.master), Arc::clone(&self.curve), path.clone());
+        let derived = compute(&*self.environment, move || derive_pairs(&master, &curve, &path)).await;
+        let unavailable = |why: String| SignerError::Unavailable(why);
+        derived.map_err(|error| unavailable(error.to_string()))?.map_err(|bad| unavailable(bad.to_string()))
     }
 
     fn keyset(&self, id: KeysetId) -> Option<Arc<KeysetPairs>> {
@@ -169,6 +164,16 @@ impl LocalSigner {
     }
 }
 
+fn derive_pairs(master: &Master, curve: &Curve, path: &KeysetPath) -> Result<KeysetPairs, BadSeed> {
+    let unit = unit_step(&path.unit);
+    let pair = |(position, amount): (u32, &Amount)| {
+        let secret = master.derive(&[PURPOSE, 1, unit, path.index, position])?;
+        let public = secret.public_key(curve);
+        Ok((*amount, KeyPair { secret, public }))
+    };
+    (0..).zip(&path.amounts).map(pair).collect()
+}
+
 fn key_of(
     keysets: &HashMap<KeysetId, Arc<KeysetPairs>>,
     id: KeysetId,
@@ -188,12 +193,12 @@ impl Signer for LocalSigner {
     }
 
     async fn derive(&self, path: &KeysetPath) -> Result<KeysetKeys, SignerError> {
-        let public = self.pairs_of(path)?.into_iter().map(|(amount, pair)| (amount, pair.public)).collect();
+        let public = self.pairs_of(path).await?.into_iter().map(|(amount, pair)| (amount, pair.public)).collect();
         KeysetKeys::new(public).map_err(|e| SignerError::Unavailable(e.to_string()))
     }
 
     async fn load(&self, id: KeysetId, path: &KeysetPath) -> Result<(), SignerError> {
-        let pairs = Arc::new(self.pairs_of(path)?);
+        let pairs = Arc::new(self.pairs_of(path).await?);
         self.keysets.write().unwrap_or_else(PoisonError::into_inner).insert(id, pairs);
         Ok(())
     }

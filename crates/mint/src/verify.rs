@@ -1,14 +1,14 @@
 //! Semantic validity: what a request must satisfy whatever the ledger says. Pure functions, one rule each.
 //!
-//! The rules run in one order, cheapest first, and no curve arithmetic happens before all others have passed:
+//! The rules run in one order, cheapest first, inputs before outputs, and no curve arithmetic happens before all others have passed:
 //!
 //! 1. something is there, and not too much of it
-//! 2. every keyset is known and in the right state (12001, 12003, 12002)
-//! 3. one unit on each side, the same on both (11009, 11010)
-//! 4. every amount has a key (11006, 10001)
-//! 5. inputs equal outputs plus fee (11005)
-//! 6. no secret and no blinded message twice (11007, 11008)
-//! 7. the points are on the curve, the mint's signatures are good (10001)
+//! 2. every keyset is known and in the right state (12001, 12003, 12002), all of one unit (11009)
+//! 3. no blinded message twice (11008)
+//! 4. every amount has a key (10001, 11006)
+//! 5. the same unit on both sides (11010), inputs equal outputs plus fee (11005)
+//! 6. the blinded messages are points on the curve
+//! 7. no secret twice (11007), the mint's signatures are good (10001)
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -130,7 +130,7 @@ impl Rules {
         Ok(CheckedInputs { proofs, unit, sum, fee })
     }
 
-    /// Rules 1 to 4 and 6 for outputs that carry amounts.
+    /// Rules 1 to 4 for outputs that carry amounts.
     ///
     /// # Errors
     /// The rule that is broken.
@@ -188,7 +188,7 @@ pub fn check_balance(inputs: &CheckedInputs, outputs: &CheckedOutputs) -> Result
 }
 
 impl CheckedInputs {
-    /// Rules 6 and 7: no secret twice, every signature good.
+    /// Rule 7: no secret twice, every signature good.
     ///
     /// # Errors
     /// 11007, 10001.
@@ -203,7 +203,7 @@ impl CheckedInputs {
 }
 
 impl CheckedOutputs {
-    /// Rule 7: the points are on the curve.
+    /// Rule 6: the points are on the curve.
     ///
     /// # Errors
     /// A malformed request.

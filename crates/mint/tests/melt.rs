@@ -234,6 +234,12 @@ async fn more_than_was_ever_issued_is_refused_alarms_and_stops_the_keyset() {
     assert_eq!(code(&bottle.swap(&proofs, &bottle.outputs(&[8, 8])).await), 12_000);
     assert_eq!(bottle.states(&proofs).await, [ProofState::Unspent; 2]);
     assert!(bottle.store.keysets().await.expect("readable")[0].latched);
+    // Nothing more is sold of it, and what there is of it is not taken, though another keyset could sign.
+    assert!(!bottle.mint.keysets().keysets[0].active);
+    let on_it = [bottle.output_on(keyset, 8)];
+    assert_eq!(code(&bottle.swap(&proofs[..1], &on_it).await), 12_002);
+    let rotate = hazel_mint::config::UnitConfig::new(CurrencyUnit::Sat).into();
+    bottle.mint.rotate_keyset(rotate).await.expect("rotates");
     assert_eq!(code(&bottle.swap(&proofs[..1], &bottle.outputs(&[8])).await), 12_000, "stopped");
 }
 

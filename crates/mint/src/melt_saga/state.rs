@@ -150,6 +150,7 @@ impl Reserved {
         };
         match self.internal_change(mint, own.id).await {
             Ok(()) => {
+                failpoint!("melt-internal-after-settle");
                 let cancelled = mint.ports.payments.cancel_invoice(&self.0.quote.payment_hash).await;
                 if let Err(error) = cancelled {
                     tracing::info!(%error, "the invoice of an internal settlement could not be cancelled");
@@ -224,6 +225,7 @@ impl Dispatched {
         let timeout = mint.ports.environment.sleep(Duration::from_secs(patience));
         let paying = mint.ports.payments.pay(payment);
         match select(paying, timeout).await {
+            Either::Left((Ok(PaymentStatus::Failed), _)) => self.look_again(mint).await,
             Either::Left((Ok(status), _)) => Word::Says(status),
             Either::Left((Err(PaymentsError::Refused(refusal, text)), _)) => {
                 tracing::info!(operation = %case.operation, ?refusal, %text, "the backend refused a payment");
@@ -234,6 +236,18 @@ impl Dispatched {
                 mint.ports.payments.status(case.operation).await.map_or(Word::Silent, Word::Says)
             }
             Either::Right(_) => Word::Silent,
+        }
+    }
+
+    /// `pay` says that it failed: that has to be what the backend says when it is asked, too.
+    async fn look_again(&self, mint: &Mint) -> Word {
+        match mint.ports.payments.status(self.case.operation).await {
+            Ok(PaymentStatus::NeverHeard) => Word::Says(PaymentStatus::Failed),
+            Ok(status) => Word::Says(status),
+            Err(error) => {
+                tracing::warn!(operation = %self.case.operation, %error, "a failed payment could not be looked at again");
+                Word::Silent
+            }
         }
     }
 

@@ -386,9 +386,9 @@ impl KeysetRecord {
         self.final_expiry.is_some_and(|expiry| expiry <= now)
     }
 
-    /// Whether it signs outputs.
+    /// Whether it signs outputs: nothing is sold that could not be spent.
     pub fn signs(&self, now: Timestamp) -> bool {
-        self.active && !self.has_expired(now)
+        self.active && !self.latched && !self.has_expired(now)
     }
 }
 
