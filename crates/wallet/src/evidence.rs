@@ -8,8 +8,9 @@
 //! | all of one request | all spent | [`Settle`](Verdict::Settle): that request was applied |
 //! | any | one pending | [`Wait`](Verdict::Wait) |
 //! | some or all of the last request | all unspent | [`Rebuild`](Verdict::Rebuild): another device with the same seed used these outputs |
-//! | none | all unspent, only copy refused | [`Release`](Verdict::Release), or `Rebuild` when other outputs will do |
-//! | none | all unspent, a copy may still arrive | `Rebuild`: only spending the inputs makes it harmless |
+//! | none | all unspent, outputs refused that fresh ones can stand in for | `Rebuild` |
+//! | none | all unspent, only copy refused for another reason | [`Release`](Verdict::Release) |
+//! | none | all unspent, refused for another reason, a copy may still arrive | `Wait`, and send the same bytes again later |
 //! | anything else | one spent | [`Lost`](Verdict::Lost): somebody else spent it |
 
 use hazel_protocol::{ErrorCode, ProofState};
@@ -81,20 +82,16 @@ pub fn judge(evidence: &Evidence) -> Verdict {
     if used_elsewhere || is(evidence.code, ErrorCode::OutputsAlreadySigned) {
         return Verdict::Rebuild { former_is_dead: true };
     }
-    if !evidence.finally_refused {
-        return Verdict::Rebuild { former_is_dead: false };
+    if is(evidence.code, ErrorCode::KeysetInactive) || is(evidence.code, ErrorCode::OutputsPending) {
+        return Verdict::Rebuild { former_is_dead: evidence.finally_refused };
     }
-    if is(evidence.code, ErrorCode::KeysetInactive) {
-        return Verdict::Rebuild { former_is_dead: true };
-    }
-    Verdict::Release
+    if evidence.finally_refused { Verdict::Release } else { Verdict::Wait }
 }
 
-/// Whether the mint works on this request or on another with the same inputs or outputs.
+/// Whether the mint works on this request or on another with the same inputs. Outputs that are pending while the inputs are
+/// not are in use by another device with the same seed.
 pub(crate) fn in_progress(code: Option<u16>) -> bool {
-    [ErrorCode::ProofsPending, ErrorCode::OutputsPending, ErrorCode::QuotePending]
-        .into_iter()
-        .any(|pending| is(code, pending))
+    is(code, ErrorCode::ProofsPending) || is(code, ErrorCode::QuotePending)
 }
 
 pub(crate) fn is(code: Option<u16>, which: ErrorCode) -> bool {
@@ -128,7 +125,7 @@ mod tests {
         let dead = Rebuild { former_is_dead: true };
         let alive = Rebuild { former_is_dead: false };
         let other = TransactionNotBalanced;
-        let table: [Row; 18] = [
+        let table: [Row; 20] = [
             (&[ALL], &[Spent, Spent], ProofsAlreadySpent, false, Settle(0)),
             (&[ALL], &[Spent, Spent], ProofsAlreadySpent, true, Settle(0)),
             (&[NONE, ALL], &[Spent, Spent], ProofsAlreadySpent, false, Settle(1)),
@@ -139,13 +136,15 @@ mod tests {
             (&[NONE], &[Spent, Pending], ProofsAlreadySpent, true, Wait),
             (&[ALL], &[Pending, Unspent], ProofsPending, true, Wait),
             (&[NONE], FREE, ProofsPending, true, Wait),
-            (&[NONE], FREE, OutputsPending, false, Wait),
+            (&[NONE], &[Pending, Unspent], OutputsPending, false, Wait),
+            (&[NONE], FREE, OutputsPending, false, alive),
+            (&[NONE], FREE, OutputsPending, true, dead),
             (&[ALL], FREE, OutputsAlreadySigned, true, dead),
             (&[SOME], FREE, other, true, dead),
             (&[NONE], FREE, OutputsAlreadySigned, false, dead),
             (&[NONE], FREE, KeysetInactive, true, dead),
             (&[NONE], FREE, KeysetInactive, false, alive),
-            (&[NONE], FREE, other, false, alive),
+            (&[NONE], FREE, other, false, Wait),
             (&[NONE, NONE], FREE, other, true, Release),
         ];
         for (outputs, inputs, code, finally_refused, expected) in table {

@@ -25,7 +25,10 @@ use crate::verify;
 use crate::wallet::{Answer, RESTORE_BATCH, Wallet, was_overtaken};
 
 /// How often one call makes a request anew with fresh outputs.
-const MAX_REBUILDS: u32 = 3;
+const MAX_REBUILDS: u32 = 1;
+
+/// Most former requests whose outputs are watched. With so many the last one is sent again and no new one made. A count.
+pub(crate) const MAX_SUPERSEDED: usize = 32;
 
 /// How often a step is tried anew because somebody else moved a counter or took a proof.
 pub(crate) const MAX_OVERTAKEN: u32 = 8;
@@ -256,6 +259,9 @@ impl<S: Exchanging> Saga<S> {
                         Judged::Release => return Err(self.refuse(S::KIND, code, detail).await?),
                         Judged::Lost(spent) => return Ok(Outcome::Lost(Lost { saga: self, spent, code, detail })),
                         Judged::Rebuild { .. } if rebuilds >= MAX_REBUILDS => return Err(self.ambiguous(detail)),
+                        Judged::Rebuild { former_is_dead: false } if self.is_full() => {
+                            return Err(self.ambiguous(detail));
+                        }
                         Judged::Rebuild { former_is_dead } => {
                             rebuilds += 1;
                             self.rebuild(former_is_dead).await?;
@@ -280,6 +286,11 @@ impl<S: Exchanging> Saga<S> {
     fn never_left(&self) -> bool {
         let exchange = self.state.exchange();
         exchange.dispatch.copies == 1 && exchange.superseded.is_empty() && self.state.may_release()
+    }
+
+    /// Whether as many former requests are watched as may be.
+    fn is_full(&self) -> bool {
+        self.state.exchange().superseded.len() >= MAX_SUPERSEDED
     }
 
     async fn count_copy(&mut self) -> Result<(), Error> {
@@ -363,11 +374,7 @@ impl<S: Exchanging> Saga<S> {
 
     /// Asks the mint what became of inputs and outputs, and decides.
     async fn judge(&self) -> Result<Judged, Error> {
-        self.gather().await.map_err(|error| match error {
-            // Evidence that cannot be had now can be had later.
-            Error::Unreachable(reason) | Error::Refused { detail: reason, .. } => self.ambiguous(reason),
-            other => other.of(self.id),
-        })
+        self.gather().await.map_err(|error| self.in_doubt(error))
     }
 
     async fn gather(&self) -> Result<Judged, Error> {
@@ -409,13 +416,14 @@ impl<S: Exchanging> Saga<S> {
 
     /// Makes the request anew with fresh outputs, of the keyset that is active now.
     async fn rebuild(&mut self, former_is_dead: bool) -> Result<(), Error> {
-        let keysets = self.wallet.refreshed_keysets().await.map_err(|error| error.of(self.id))?;
+        let keysets = self.wallet.refreshed_keysets().await.map_err(|error| self.in_doubt(error))?;
         self.catch_up(&keysets).await?;
         let send = self.state.exchange().outputs.iter().filter(|output| output.purpose == Purpose::Send);
         let send = Amount::checked_sum(send.map(|output| output.amount))?;
         for _ in 0..MAX_OVERTAKEN {
             let inputs = self.state.exchange().request.inputs.to_vec();
-            let (mut exchange, counters) = self.wallet.plan_exchange(&keysets, &inputs, (send, Purpose::Send)).await?;
+            let planned = self.wallet.plan_exchange(&keysets, &inputs, (send, Purpose::Send)).await;
+            let (mut exchange, counters) = planned.map_err(|error| self.in_doubt(error))?;
             let former = self.state.exchange();
             exchange.superseded.clone_from(&former.superseded);
             if !former_is_dead {
@@ -435,7 +443,7 @@ impl<S: Exchanging> Saga<S> {
         let wallet = self.wallet.clone();
         let own = self.state.exchange().outputs.clone();
         let Some(first) = own.first() else { return Ok(()) };
-        let steps = wallet.used_elsewhere(keysets, first, &own).await.map_err(|error| error.of(self.id))?;
+        let steps = wallet.used_elsewhere(keysets, first, &own).await.map_err(|error| self.in_doubt(error))?;
         for (moves, counter) in steps {
             self.to(self.state.clone(), moves, vec![counter]).await?;
         }

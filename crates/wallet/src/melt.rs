@@ -480,7 +480,7 @@ impl Saga<MeltRequested> {
             Next::SendAgain | Next::Refused { .. } | Next::NeverLeft(_) => {}
         }
         let ys: Vec<PointBytes> = self.held().await?;
-        let states = self.wallet.states(&ys).await.map_err(|error| self.ambiguous(error.to_string()))?;
+        let states = self.wallet.states(&ys).await.map_err(|error| self.in_doubt(error))?;
         if states.contains(&ProofState::Spent) {
             let spent = ys.iter().zip(&states).filter(|(_, state)| **state == ProofState::Spent);
             let spent = spent.map(|(y, _)| *y).collect();
@@ -532,11 +532,12 @@ impl Saga<MeltRequested> {
 
     /// The order was refused, but a copy may still reach the mint: makes it harmless by swapping its proofs.
     async fn replace(mut self, code: Option<u16>, detail: String) -> Result<MeltOutcome, Error> {
-        let keysets = self.wallet.refreshed_keysets().await.map_err(|error| error.of(self.id))?;
+        let keysets = self.wallet.refreshed_keysets().await.map_err(|error| self.in_doubt(error))?;
         let held = self.wallet.inner.store.held_by(self.id).await?;
         let inputs: Vec<Proof> = held.into_iter().map(|proof| proof.proof).collect();
         for _ in 0..MAX_OVERTAKEN {
-            let (exchange, counters) = self.wallet.plan_exchange(&keysets, &inputs, NOTHING_ASIDE).await?;
+            let planned = self.wallet.plan_exchange(&keysets, &inputs, NOTHING_ASIDE).await;
+            let (exchange, counters) = planned.map_err(|error| self.in_doubt(error))?;
             let next = MeltReplaced { requested: self.state.clone(), exchange };
             match self.advance(&next, Moves::default(), vec![counters]).await {
                 Ok(()) => return self.with(next).drive(true, code, detail).await,

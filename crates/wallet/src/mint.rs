@@ -10,8 +10,8 @@ use hazel_protocol::{
 };
 
 use crate::error::{Error, Violation};
-use crate::evidence::{in_progress, is};
-use crate::exchange::{MAX_OVERTAKEN, take};
+use crate::evidence::is;
+use crate::exchange::{MAX_OVERTAKEN, MAX_SUPERSEDED, take};
 use crate::invoice;
 use crate::keysets::Keysets;
 use crate::outputs;
@@ -22,7 +22,7 @@ use crate::verify;
 use crate::wallet::{Answer, Wallet, was_overtaken};
 
 /// How often one call makes a request anew with fresh outputs.
-const MAX_REBUILDS: u32 = 3;
+const MAX_REBUILDS: u32 = 1;
 
 /// How long after its expiry an unpaid quote is looked at, in seconds: a payment under way may take that long.
 pub(crate) const GRACE_SECS: u64 = 24 * 3600;
@@ -270,12 +270,14 @@ impl Saga<MintRequested> {
                         return self.settle_proofs(&outputs, proofs).await;
                     }
                     let code = Some(code);
-                    let anew = is(code, ErrorCode::OutputsAlreadySigned) || is(code, ErrorCode::KeysetInactive);
-                    if !anew || in_progress(code) || rebuilds >= MAX_REBUILDS {
+                    let dead = is(code, ErrorCode::OutputsAlreadySigned);
+                    let anew = dead || is(code, ErrorCode::KeysetInactive) || is(code, ErrorCode::OutputsPending);
+                    let full = !dead && self.state.superseded.len() >= MAX_SUPERSEDED;
+                    if !anew || full || rebuilds >= MAX_REBUILDS {
                         return Err(self.ambiguous(detail));
                     }
                     rebuilds += 1;
-                    self.rebuild(is(code, ErrorCode::OutputsAlreadySigned)).await?;
+                    self.rebuild(dead).await?;
                     copy_is_counted = true;
                 }
                 Answer::NotSent(reason) => return Err(self.ambiguous(reason)),
@@ -322,10 +324,7 @@ impl Saga<MintRequested> {
     ///
     /// The quote must be issued, for outputs alone may have been signed for another device with the same seed.
     async fn already_issued(&self) -> Result<Option<(Vec<PlannedOutput>, Vec<Proof>)>, Error> {
-        self.find_issued().await.map_err(|error| match error {
-            Error::Unreachable(reason) | Error::Refused { detail: reason, .. } => self.ambiguous(reason),
-            other => other.of(self.id),
-        })
+        self.find_issued().await.map_err(|error| self.in_doubt(error))
     }
 
     async fn find_issued(&self) -> Result<Option<(Vec<PlannedOutput>, Vec<Proof>)>, Error> {
@@ -349,10 +348,11 @@ impl Saga<MintRequested> {
     /// Makes the request anew with fresh outputs. Unless the former request can never be applied, its outputs stay on the
     /// list: the quote pays for one request only.
     async fn rebuild(&mut self, former_is_dead: bool) -> Result<(), Error> {
-        let keysets = self.wallet.refreshed_keysets().await.map_err(|error| error.of(self.id))?;
+        let keysets = self.wallet.refreshed_keysets().await.map_err(|error| self.in_doubt(error))?;
         self.catch_up(&keysets).await?;
         for _ in 0..MAX_OVERTAKEN {
-            let (mut next, counters) = self.wallet.plan_mint(&keysets, &self.state.quoted).await?;
+            let planned = self.wallet.plan_mint(&keysets, &self.state.quoted).await;
+            let (mut next, counters) = planned.map_err(|error| self.in_doubt(error))?;
             next.superseded.clone_from(&self.state.superseded);
             if !former_is_dead {
                 next.superseded.push(self.state.outputs.clone());
@@ -369,7 +369,7 @@ impl Saga<MintRequested> {
         let wallet = self.wallet.clone();
         let own = self.state.outputs.clone();
         let Some(first) = own.first() else { return Ok(()) };
-        let steps = wallet.used_elsewhere(keysets, first, &own).await.map_err(|error| error.of(self.id))?;
+        let steps = wallet.used_elsewhere(keysets, first, &own).await.map_err(|error| self.in_doubt(error))?;
         for (moves, counter) in steps {
             self.to(self.state.clone(), moves, vec![counter]).await?;
         }

@@ -3,11 +3,12 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use hazel_protocol::ErrorCode;
-use hazel_wallet::{Error, MeltOutcome, PaidMelt, ResumeOutcome};
+use hazel_wallet::{Error, ErrorClass, MeltOutcome, PaidMelt, ResumeOutcome, SendOptions};
 use serde_json::json;
 use support::mint::invoice;
 use support::{Bank, Fault, KeysetKind, Peer, sat};
@@ -83,5 +84,94 @@ async fn a_payment_made_between_two_questions_is_seen() {
     });
     let outcome = melt(&peer).await;
     assert!(matches!(&outcome, Ok(MeltOutcome::Paid(paid)) if paid.change == sat(33)), "{outcome:?}");
+    assert_sound(&peer).await;
+}
+
+async fn send(peer: &Peer) -> Result<(), Error> {
+    let prepared = peer.wallet.prepare_send(sat(21), SendOptions::default()).await.unwrap();
+    prepared.confirm().await.map(drop)
+}
+
+#[tokio::test]
+async fn what_cannot_be_asked_while_a_copy_is_under_way_leaves_the_outcome_open() {
+    let first_copy_lost = || [Fault::LoseRequest, Fault::Refuse(ErrorCode::KeysetInactive)];
+    let peer = Peer::with(&bank(), 1, 64).await;
+    let prepared = peer.wallet.prepare_send(sat(21), SendOptions::default()).await.unwrap();
+    peer.link.fail("swap", first_copy_lost());
+    peer.link.fail("keysets", [Fault::None, Fault::NotSent]);
+    let error = prepared.confirm().await.unwrap_err();
+    assert_eq!(error.class(), ErrorClass::Ambiguous, "swap: {error}");
+
+    let peer = Peer::with(&bank(), 1, 64).await;
+    let pending = peer.wallet.prepare_mint(sat(21), None).await.unwrap();
+    peer.link.fail("mint", first_copy_lost());
+    peer.link.fail("keysets", [Fault::None, Fault::NotSent]);
+    let error = pending.confirm().await.unwrap_err();
+    assert_eq!(error.class(), ErrorClass::Ambiguous, "mint: {error}");
+
+    let peer = Peer::with(&bank(), 1, 64).await;
+    let prepared = peer.wallet.prepare_melt(&pay(30), None).await.unwrap();
+    peer.link.fail("melt", first_copy_lost());
+    peer.link.fail("keysets", (0..9).map(|_| Fault::NotSent));
+    let error = prepared.confirm().await.unwrap_err();
+    assert_eq!(error.class(), ErrorClass::Ambiguous, "melt: {error}");
+}
+
+/// How many different requests went out on a route.
+fn different(peer: &Peer, route: &str) -> usize {
+    peer.link.copies(route).into_iter().collect::<BTreeSet<_>>().len()
+}
+
+#[tokio::test]
+async fn a_swap_refused_for_ever_is_not_made_anew() {
+    let peer = Peer::with(&bank(), 1, 64).await;
+    let refusals = (0..9).map(|_| Fault::Refuse(ErrorCode::TransactionNotBalanced));
+    peer.link.fail("swap", [Fault::LoseRequest].into_iter().chain(refusals));
+    assert_eq!(send(&peer).await.unwrap_err().class(), ErrorClass::Ambiguous);
+    for _ in 0..8 {
+        let outcome = resume_one(&peer).await;
+        assert!(matches!(outcome, ResumeOutcome::Failed(Error::Ambiguous { .. })), "{outcome:?}");
+    }
+    assert_eq!(different(&peer, "swap"), 1, "the same bytes, no new outputs");
+    assert!(matches!(resume_one(&peer).await, ResumeOutcome::Token(_)));
+    assert_sound(&peer).await;
+}
+
+#[tokio::test]
+async fn fresh_outputs_are_tried_once_a_call_and_not_for_ever() {
+    let peer = Peer::with(&bank(), 1, 64).await;
+    let refusals = || (0..200).map(|_| Fault::Refuse(ErrorCode::KeysetInactive));
+    peer.link.fail("swap", [Fault::LoseRequest].into_iter().chain(refusals()));
+    send(&peer).await.unwrap_err();
+    assert_eq!(different(&peer, "swap"), 2);
+    for _ in 0..50 {
+        resume_one(&peer).await;
+    }
+    assert_eq!(different(&peer, "swap"), 33, "the first, and as many as are watched");
+    peer.link.forget_faults("swap");
+    assert!(matches!(resume_one(&peer).await, ResumeOutcome::Token(_)));
+    assert_sound(&peer).await;
+}
+
+#[tokio::test]
+async fn outputs_that_are_in_use_elsewhere_are_passed_over() {
+    let in_use = || [Fault::Refuse(ErrorCode::OutputsPending)];
+    let peer = Peer::with(&bank(), 1, 64).await;
+    peer.link.fail("swap", in_use());
+    send(&peer).await.unwrap();
+    assert_eq!(different(&peer, "swap"), 2);
+    peer.link.fail("mint", in_use());
+    peer.mint(10).await;
+    assert_sound(&peer).await;
+}
+
+#[tokio::test]
+async fn a_payment_whose_blanks_are_in_use_elsewhere_is_over() {
+    let peer = Peer::with(&bank(), 1, 64).await;
+    peer.link.fail("melt", [Fault::Refuse(ErrorCode::OutputsPending)]);
+    let error = melt(&peer).await.unwrap_err();
+    assert!(matches!(error, Error::Refused { code, .. } if code == ErrorCode::OutputsPending.code()), "{error}");
+    assert_eq!(peer.available().await, 64);
+    melt(&peer).await.unwrap();
     assert_sound(&peer).await;
 }
