@@ -41,7 +41,7 @@ fn same_terms(known: &KeysetWithKeys, shown: &KeysetInfo) -> bool {
 }
 
 /// Zero and missing both mean that a keyset never expires.
-fn expiry(shown: Option<u64>) -> Option<u64> {
+pub(crate) fn expiry(shown: Option<u64>) -> Option<u64> {
     shown.filter(|at| *at != 0)
 }
 
@@ -107,7 +107,8 @@ impl Keysets {
     }
 }
 
-fn has_expired(keyset: &KeysetWithKeys, now: Timestamp) -> bool {
+/// Whether the mint takes proofs of the keyset no more (NUT-02).
+pub(crate) fn has_expired(keyset: &KeysetWithKeys, now: Timestamp) -> bool {
     expiry(keyset.final_expiry).is_some_and(|at| at <= now.to_unix())
 }
 

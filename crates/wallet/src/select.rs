@@ -1,8 +1,8 @@
 //! Which proofs to spend.
 //!
 //! Two questions, both pure: [`exact`] finds proofs that are worth an amount to the unit, [`cover`] finds proofs that are worth
-//! at least an amount after the mint's fee. Proofs of inactive keysets go first, because the mint wants them back; then
-//! as few proofs as possible.
+//! at least an amount after the mint's fee. Proofs of inactive keysets go first, because the mint wants them back, and of
+//! those the ones that expire soonest; then as few proofs as possible.
 
 use std::collections::BTreeMap;
 
@@ -17,6 +17,8 @@ pub struct Coin {
     pub fee_ppk: u64,
     /// Whether its keyset is active.
     pub active: bool,
+    /// When its keyset expires for good (NUT-02), in seconds since 1970; none if never.
+    pub expiry: Option<u64>,
 }
 
 /// Whether the mint's fee for the proofs is added to an exact amount.
@@ -63,17 +65,21 @@ struct Group {
     members: Vec<usize>,
 }
 
-/// Inactive coins first, large ones first, cheap ones first.
-fn group(coins: &[Coin]) -> Vec<Group> {
-    let mut groups: BTreeMap<_, Vec<usize>> = BTreeMap::new();
-    for (index, coin) in coins.iter().enumerate() {
-        let order = (coin.active, std::cmp::Reverse(coin.amount), coin.fee_ppk);
-        groups.entry(order).or_default().push(index);
+impl Coin {
+    /// Sorts those that have to go soonest to the front: inactive ones, and of them those of the nearest expiry.
+    fn urgency(&self) -> (bool, u64) {
+        (self.active, if self.active { u64::MAX } else { self.expiry.unwrap_or(u64::MAX) })
     }
-    groups
-        .into_iter()
-        .map(|((active, amount, fee_ppk), members)| Group { coin: Coin { amount: amount.0, fee_ppk, active }, members })
-        .collect()
+}
+
+/// The most urgent coins first, large ones first, cheap ones first.
+fn group(coins: &[Coin]) -> Vec<Group> {
+    let mut groups: BTreeMap<_, Group> = BTreeMap::new();
+    for (index, coin) in coins.iter().enumerate() {
+        let order = (coin.urgency(), std::cmp::Reverse(coin.amount), coin.fee_ppk);
+        groups.entry(order).or_insert_with(|| Group { coin: *coin, members: Vec::new() }).members.push(index);
+    }
+    groups.into_values().collect()
 }
 
 /// What some coins add up to. Wide enough for any number of them.
@@ -183,18 +189,16 @@ fn worth_its_fee(coin: Coin) -> bool {
 }
 
 fn gather(coins: &[Coin], target: u64) -> Result<Vec<usize>, Shortage> {
-    let (mut inactive, mut active): (Vec<usize>, Vec<usize>) =
-        (0..coins.len()).partition(|index| !coins[*index].active);
-    let ascending = |index: &usize| coins[*index].amount;
-    inactive.sort_by_key(ascending);
-    active.sort_by_key(ascending);
-    let preferred = pick(coins, target, &[inactive.clone(), active.clone()])?;
+    let mut all: Vec<usize> = (0..coins.len()).collect();
+    all.sort_by_key(|index| (coins[*index].urgency(), coins[*index].amount));
+    let alike = |a: &usize, b: &usize| coins[*a].urgency() == coins[*b].urgency();
+    let pools: Vec<Vec<usize>> = all.chunk_by(alike).map(<[_]>::to_vec).collect();
+    let preferred = pick(coins, target, &pools)?;
     if preferred.len() <= MAX_INPUTS {
         return Ok(preferred);
     }
     // Too much small change of inactive keysets: take the fewest of all.
-    let mut all = [inactive, active].concat();
-    all.sort_by_key(ascending);
+    all.sort_by_key(|index| coins[*index].amount);
     let fewest = pick(coins, target, &[all])?;
     if fewest.len() <= MAX_INPUTS { Ok(fewest) } else { Err(Shortage::TooMany) }
 }
@@ -217,7 +221,7 @@ fn pick(coins: &[Coin], target: u64, pools: &[Vec<usize>]) -> Result<Vec<usize>,
     if !enough(tally) {
         return Err(Shortage::TooLittle);
     }
-    chosen.sort_by_key(|index| (!coins[*index].active, coins[*index].amount));
+    chosen.sort_by_key(|index| (std::cmp::Reverse(coins[*index].urgency()), coins[*index].amount));
     let mut index = 0;
     while index < chosen.len() {
         let others = chosen.iter().enumerate().filter(|(at, _)| *at != index);

@@ -340,13 +340,16 @@ impl Wallet {
         outputs::derive_all(&self.inner.seed, &self.inner.curve, planned)
     }
 
-    /// The free proofs, and what selection has to know of each. Proofs of keysets that are not known are left out.
+    /// The free proofs, and what selection has to know of each. Proofs of keysets that are not known, or that have expired so
+    /// that the mint takes them no more, are left out.
     pub(crate) async fn available(&self, keysets: &Keysets) -> Result<(Vec<ProofRecord>, Vec<Coin>), Error> {
         let proofs = self.inner.store.proofs(&self.inner.mint, &self.inner.unit, ProofStatus::Available).await?;
+        let now = self.now();
         let known = proofs.into_iter().filter_map(|proof| {
-            let keyset = keysets.get(&proof.proof.id)?;
+            let keyset = keysets.get(&proof.proof.id).filter(|keyset| !keysets::has_expired(keyset, now))?;
             let amount = proof.proof.amount.to_u64();
-            let coin = Coin { amount, fee_ppk: keyset.input_fee_ppk, active: keyset.active };
+            let expiry = keysets::expiry(keyset.final_expiry);
+            let coin = Coin { amount, fee_ppk: keyset.input_fee_ppk, active: keyset.active, expiry };
             Some((proof, coin))
         });
         Ok(known.unzip())

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn coin(amount: u64) -> Coin {
-    Coin { amount, fee_ppk: 0, active: true }
+    Coin { amount, fee_ppk: 0, active: true, expiry: None }
 }
 
 fn tally(coins: &[Coin], chosen: &[usize]) -> Tally {
@@ -30,7 +30,9 @@ fn covers(coins: &[Coin], chosen: &[usize], target: u64) -> bool {
 fn any_coin() -> impl Strategy<Value = Coin> {
     let amount = prop_oneof![(0u32..7).prop_map(|power| 1u64 << power), 1u64..70];
     let fee_ppk = prop_oneof![Just(0u64), Just(100), Just(1000), Just(2500)];
-    (amount, fee_ppk, any::<bool>()).prop_map(|(amount, fee_ppk, active)| Coin { amount, fee_ppk, active })
+    let expiry = prop_oneof![Just(None), Just(Some(5)), Just(Some(9))];
+    let parts = (amount, fee_ppk, any::<bool>(), expiry);
+    parts.prop_map(|(amount, fee_ppk, active, expiry)| Coin { amount, fee_ppk, active, expiry })
 }
 
 proptest! {
@@ -79,6 +81,16 @@ fn inactive_keysets_go_first() {
     coins[1].active = false;
     coins[2].active = false;
     assert_eq!(exact(&coins, 8, Fees::Excluded), Some(vec![1, 2]));
+    assert_eq!(cover(&coins, 7), Ok(vec![1, 2]));
+}
+
+#[test]
+fn of_inactive_keysets_the_nearest_expiry_goes_first() {
+    let inactive = |amount, expiry| Coin { active: false, expiry, ..coin(amount) };
+    let coins = vec![inactive(4, None), inactive(4, Some(9)), inactive(4, Some(5)), inactive(4, None)];
+    assert_eq!(exact(&coins, 4, Fees::Excluded), Some(vec![2]));
+    assert_eq!(exact(&coins, 8, Fees::Excluded), Some(vec![1, 2]));
+    assert_eq!(cover(&coins, 3), Ok(vec![2]));
     assert_eq!(cover(&coins, 7), Ok(vec![1, 2]));
 }
 
