@@ -21,7 +21,7 @@ use crate::saga::Saga;
 use crate::select::{self, Fees};
 use crate::send::{value_of, ys_of};
 use crate::state::{
-    Cancelled, Dispatch, MeltPaid, MeltPrepared, MeltQuote, MeltReplaced, MeltRequested, Purpose, Refused,
+    Cancelled, Dispatch, MeltPaid, MeltPrepared, MeltQuote, MeltReplaced, MeltRequested, Purpose, Refused, State,
     SwapRequested,
 };
 use crate::verify;
@@ -80,6 +80,7 @@ impl Wallet {
         let request = MeltQuoteBolt11Request { request: invoice.to_owned(), unit: self.inner.unit.clone(), options };
         let answer = self.inner.connector.melt_quote_bolt11(&request).await?;
         let quote = self.check_melt_quote(&request, msat, answer)?;
+        self.refuse_second_order(&quote.quote).await?;
         let saga = until_not_overtaken(|| async {
             let (prepared, hold) = self.choose_for_melt(&keysets, &quote).await?;
             Ok(self.begin(prepared, Moves { hold, ..Moves::default() }, Vec::new()).await)
@@ -118,6 +119,20 @@ impl Wallet {
             fee_reserve: answer.fee_reserve,
             expiry: answer.expiry,
         })
+    }
+
+    /// One order at a time on a quote: when the mint calls it paid, it must be clear with which proofs.
+    async fn refuse_second_order(&self, quote: &QuoteId) -> Result<(), Error> {
+        let unfinished = self.inner.store.unfinished(&self.inner.mint, &self.inner.unit).await?;
+        let ordered = unfinished.iter().any(|row| match &row.state {
+            State::MeltRequested(state) => state.prepared.quote.quote == *quote,
+            State::MeltReplaced(state) => state.requested.prepared.quote.quote == *quote,
+            _ => false,
+        });
+        if ordered {
+            return Err(Error::Refused { code: ErrorCode::QuotePending.code(), detail: String::new() });
+        }
+        Ok(())
     }
 
     async fn choose_for_melt(
@@ -270,6 +285,7 @@ impl Saga<MeltPrepared> {
     }
 
     async fn try_request(&mut self) -> Result<MeltRequested, Error> {
+        self.wallet.refuse_second_order(&self.state.quote.quote).await?;
         let keysets = self.wallet.known_keysets().await?;
         let held = self.wallet.inner.store.held_by(self.id).await?;
         let inputs: Vec<Proof> = held.into_iter().map(|proof| proof.proof).collect();
@@ -302,12 +318,21 @@ impl Saga<MeltPrepared> {
     }
 }
 
+/// The signatures on blank outputs, if the mint sent them.
+type Change = Option<BoundedVec<BlindSignature, { hazel_protocol::MAX_OUTPUTS }>>;
+
 /// What an answer about a payment leads to.
 enum Next {
-    Pay(Option<BoundedVec<BlindSignature, { hazel_protocol::MAX_OUTPUTS }>>, Option<String>),
+    /// The answer to this very order: it was carried out.
+    Pay(Change, Option<String>),
+    /// The mint calls the quote paid. Whether with these proofs, they will tell.
+    SaidPaid(Change, Option<String>),
     Poll,
     SendAgain,
-    Refused { code: Option<u16>, detail: String },
+    Refused {
+        code: Option<u16>,
+        detail: String,
+    },
     NeverLeft(String),
     Stop(Error),
 }
@@ -322,6 +347,7 @@ impl Saga<MeltRequested> {
         loop {
             next = match next {
                 Next::Pay(change, preimage) => return self.settle_paid(change, preimage).await.map(MeltOutcome::Paid),
+                Next::SaidPaid(change, preimage) => return self.said_paid(change, preimage).await,
                 Next::Stop(error) => return Err(error),
                 Next::Refused { code, detail } => return self.refused(code, detail).await,
                 Next::NeverLeft(reason) => {
@@ -376,7 +402,10 @@ impl Saga<MeltRequested> {
     async fn poll(&mut self) -> Result<Next, Error> {
         let quote = &self.state.prepared.quote.quote;
         match Answer::from(self.wallet.inner.connector.melt_quote_status(quote).await) {
-            Answer::Final(answer) => self.read(answer).await,
+            Answer::Final(answer) => Ok(match self.read(answer).await? {
+                Next::Pay(change, preimage) => Next::SaidPaid(change, preimage),
+                next => next,
+            }),
             // The mint knows nothing of the quote any more; the inputs will tell.
             Answer::Refused { code, detail } => Ok(Next::Refused { code: Some(code), detail }),
             Answer::Ambiguous(reason) | Answer::NotSent(reason) => Ok(Next::Stop(self.ambiguous(reason))),
@@ -400,11 +429,7 @@ impl Saga<MeltRequested> {
         })
     }
 
-    async fn settle_paid(
-        self,
-        change: Option<BoundedVec<BlindSignature, { hazel_protocol::MAX_OUTPUTS }>>,
-        preimage: Option<String>,
-    ) -> Result<PaidMelt, Error> {
+    async fn settle_paid(self, change: Change, preimage: Option<String>) -> Result<PaidMelt, Error> {
         let proofs = self.claim_change(change).await.map_err(|error| match error {
             Error::Unreachable(reason) | Error::Refused { detail: reason, .. } => {
                 self.ambiguous(format!("the payment is made, its change is not here yet: {reason}"))
@@ -439,10 +464,7 @@ impl Saga<MeltRequested> {
     }
 
     /// The proofs that the blank outputs became: from the answer, or asked for when it has none.
-    async fn claim_change(
-        &self,
-        change: Option<BoundedVec<BlindSignature, { hazel_protocol::MAX_OUTPUTS }>>,
-    ) -> Result<Vec<ProofRecord>, Error> {
+    async fn claim_change(&self, change: Change) -> Result<Vec<ProofRecord>, Error> {
         let wallet = &self.wallet;
         let MeltRequested { blanks, prepared, .. } = &self.state;
         let at_most = prepared.most_change()?;
@@ -474,19 +496,44 @@ impl Saga<MeltRequested> {
     /// The mint refused the order. Whether it was final is for the quote and the inputs to say.
     async fn refused(mut self, code: Option<u16>, detail: String) -> Result<MeltOutcome, Error> {
         match self.poll().await? {
-            Next::Pay(change, preimage) => return self.settle_paid(change, preimage).await.map(MeltOutcome::Paid),
-            Next::Poll => return Ok(MeltOutcome::Pending { operation: self.id }),
-            Next::Stop(error) => return Err(error),
-            Next::SendAgain | Next::Refused { .. } | Next::NeverLeft(_) => {}
+            Next::Pay(change, preimage) | Next::SaidPaid(change, preimage) => self.said_paid(change, preimage).await,
+            Next::Poll => Ok(MeltOutcome::Pending { operation: self.id }),
+            Next::Stop(error) => Err(error),
+            Next::SendAgain | Next::Refused { .. } | Next::NeverLeft(_) => {
+                let states = self.input_states().await?;
+                self.by_inputs(states, code, detail).await
+            }
         }
-        let ys: Vec<PointBytes> = self.held().await?;
+    }
+
+    /// The mint calls the quote paid. When the inputs are not spent, somebody else paid it.
+    async fn said_paid(self, change: Change, preimage: Option<String>) -> Result<MeltOutcome, Error> {
+        let states = self.input_states().await?;
+        if states.iter().all(|(_, state)| *state == ProofState::Spent) {
+            return self.settle_paid(change, preimage).await.map(MeltOutcome::Paid);
+        }
+        self.by_inputs(states, Some(ErrorCode::InvoiceAlreadyPaid.code()), String::new()).await
+    }
+
+    async fn input_states(&self) -> Result<Vec<(PointBytes, ProofState)>, Error> {
+        let ys = self.held().await?;
         let states = self.wallet.states(&ys).await.map_err(|error| self.in_doubt(error))?;
-        if states.contains(&ProofState::Spent) {
-            let spent = ys.iter().zip(&states).filter(|(_, state)| **state == ProofState::Spent);
-            let spent = spent.map(|(y, _)| *y).collect();
+        Ok(ys.into_iter().zip(states).collect())
+    }
+
+    /// Decides about an order that was not carried out as far as the quote tells.
+    async fn by_inputs(
+        self,
+        states: Vec<(PointBytes, ProofState)>,
+        code: Option<u16>,
+        detail: String,
+    ) -> Result<MeltOutcome, Error> {
+        let spent = states.iter().filter(|entry| entry.1 == ProofState::Spent);
+        let spent: Vec<PointBytes> = spent.map(|(y, _)| *y).collect();
+        if !spent.is_empty() {
             return self.inputs_spent(spent, code).await;
         }
-        if states.contains(&ProofState::Pending) || in_progress(code) {
+        if states.iter().any(|entry| entry.1 == ProofState::Pending) || in_progress(code) {
             return Ok(MeltOutcome::Pending { operation: self.id });
         }
         if self.state.dispatch.finally_refused() {

@@ -175,3 +175,63 @@ async fn a_payment_whose_blanks_are_in_use_elsewhere_is_over() {
     melt(&peer).await.unwrap();
     assert_sound(&peer).await;
 }
+
+#[tokio::test]
+async fn proofs_of_an_expired_keyset_are_not_spent() {
+    let bank = bank();
+    bank.add_expiring_keyset(KeysetKind::V2, 0, Some(2_000_000));
+    let peer = Peer::with(&bank, 1, 64).await;
+    bank.add_keyset(KeysetKind::V2, 0);
+    peer.mint(32).await;
+    let prepared = peer.wallet.prepare_send(sat(64), SendOptions::default()).await.unwrap();
+    prepared.cancel().await.unwrap();
+    peer.world.pass(1_500_000);
+    let error = peer.wallet.prepare_send(sat(64), SendOptions::default()).await.unwrap_err();
+    assert!(matches!(error, Error::InsufficientFunds { available, .. } if available == sat(32)), "{error}");
+    send(&peer).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_quote_that_somebody_else_paid_costs_nothing() {
+    for copies in [1, 3] {
+        let peer = Peer::with(&bank(), 1, 64).await;
+        peer.link.fail("melt", lose(copies));
+        peer.link.fail("melt_quote_status", lose(1));
+        assert!(matches!(melt(&peer).await, Err(Error::Ambiguous { .. })));
+        peer.link.bank.pay_elsewhere();
+        let outcome = resume_one(&peer).await;
+        let already_paid = ErrorCode::InvoiceAlreadyPaid.code();
+        let refused = matches!(outcome, ResumeOutcome::Failed(Error::Refused { code, .. }) if code == already_paid);
+        assert!(refused, "{outcome:?}");
+        assert_eq!(peer.available().await, 64);
+        assert_sound(&peer).await;
+    }
+}
+
+#[tokio::test]
+async fn a_payment_replaced_and_then_paid_by_somebody_else_costs_nothing() {
+    let peer = replaced().await;
+    peer.link.bank.pay_elsewhere();
+    let outcome = resume_one(&peer).await;
+    assert!(matches!(outcome, ResumeOutcome::Failed(Error::Refused { .. })), "{outcome:?}");
+    assert_eq!(peer.available().await, 64);
+    assert_sound(&peer).await;
+}
+
+#[tokio::test]
+async fn a_quote_takes_one_order_at_a_time() {
+    let peer = Peer::with(&bank(), 1, 64).await;
+    peer.mint(64).await;
+    peer.link.forge("melt_quote", |answer| answer["quote"] = json!("the-same"));
+    let prepared = peer.wallet.prepare_melt(&pay(30), None).await.unwrap();
+    let second = peer.wallet.prepare_melt(&pay(30), None).await.unwrap();
+    peer.link.fail("melt", lose(9));
+    peer.link.fail("melt_quote_status", lose(9));
+    assert!(matches!(prepared.confirm().await, Err(Error::Ambiguous { .. })));
+    let pending = ErrorCode::QuotePending.code();
+    let error = second.confirm().await.unwrap_err();
+    assert!(matches!(error, Error::Refused { code, .. } if code == pending), "{error}");
+    let error = peer.wallet.prepare_melt(&pay(30), None).await.unwrap_err();
+    assert!(matches!(error, Error::Refused { code, .. } if code == pending), "{error}");
+    assert_eq!(peer.wallet.balance().await.unwrap().held, sat(64), "only the first holds proofs");
+}
