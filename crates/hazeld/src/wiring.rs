@@ -95,14 +95,20 @@ fn open_store(database: &Database) -> Result<MintStore, Failure> {
 }
 
 fn database_key(source: &SecretSource) -> Result<DatabaseKey, Failure> {
-    let key = match source {
-        SecretSource::File(path) => DatabaseKey::from_file(path),
-        SecretSource::Variable(name) => match std::env::var(name) {
-            Ok(text) => DatabaseKey::from_text(text),
-            Err(_) => return Err(Failure::Usage(format!("the environment variable {name} is not set"))),
-        },
-    };
-    key.map_err(|error| Failure::Usage(error.to_string()))
+    match source {
+        SecretSource::File(path) => {
+            DatabaseKey::from_file(path).map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))
+        }
+        SecretSource::Variable(name) => {
+            let text = std::env::var(name).map_err(|_| {
+                Failure::Usage(format!(
+                    "the environment variable {name}, which should hold the database key, is not set"
+                ))
+            })?;
+            DatabaseKey::from_text(text)
+                .map_err(|error| Failure::Usage(format!("the environment variable {name}: {error}")))
+        }
+    }
 }
 
 /// The seed, made now if that is allowed and the ledger has no history.

@@ -37,7 +37,8 @@ impl FileLock {
             Err(TryLockError::WouldBlock) => return Err(LockError::Held(holder(&mut file))),
             Err(TryLockError::Error(error)) => return Err(LockError::Io(error)),
         }
-        sign(&mut file).map_err(LockError::Io)?;
+        // The id only serves a message: a full disk, say, must not keep the owner of the database from it.
+        let _ = sign(&mut file);
         Ok(Self { _file: file })
     }
 }
@@ -89,5 +90,19 @@ mod tests {
         }
         drop(first);
         FileLock::take(&path).expect("free again");
+    }
+
+    /// Every write to this device fails as on a full disk.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_takes_nothing_from_the_lock() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("mint.sqlite");
+        let mut full = OpenOptions::new().read(true).write(true).open("/dev/full").expect("there");
+        assert!(sign(&mut full).is_err(), "the id cannot be written there");
+        std::os::unix::fs::symlink("/dev/full", lock_path(&path)).expect("linked");
+        let held = FileLock::take(&path).expect("the id is not needed");
+        assert!(matches!(FileLock::take(&path), Err(LockError::Held(None))));
+        drop(held);
     }
 }
