@@ -10,7 +10,7 @@
 //! | some or all of the last request | all unspent | [`Rebuild`](Verdict::Rebuild): another device with the same seed used these outputs |
 //! | none | all unspent, outputs refused that fresh ones can stand in for | `Rebuild` |
 //! | none | all unspent, only copy refused for another reason | [`Release`](Verdict::Release) |
-//! | none | all unspent, refused for another reason, a copy may still arrive | `Wait`, and send the same bytes again later |
+//! | none | all unspent, refused for another reason, a copy may still arrive | [`Repeat`](Verdict::Repeat) |
 //! | anything else | one spent | [`Lost`](Verdict::Lost): somebody else spent it |
 
 use hazel_protocol::{ErrorCode, ProofState};
@@ -50,6 +50,8 @@ pub enum Verdict {
     Settle(usize),
     /// Nothing can be said yet.
     Wait,
+    /// The mint wants none of it, but an earlier copy may still arrive: send the same bytes again later.
+    Repeat,
     /// Nothing was applied and nothing can be: give the inputs back.
     Release,
     /// Make a new request of the same inputs with fresh outputs.
@@ -85,7 +87,7 @@ pub fn judge(evidence: &Evidence) -> Verdict {
     if is(evidence.code, ErrorCode::KeysetInactive) || is(evidence.code, ErrorCode::OutputsPending) {
         return Verdict::Rebuild { former_is_dead: evidence.finally_refused };
     }
-    if evidence.finally_refused { Verdict::Release } else { Verdict::Wait }
+    if evidence.finally_refused { Verdict::Release } else { Verdict::Repeat }
 }
 
 /// Whether the mint works on this request or on another with the same inputs. Outputs that are pending while the inputs are
@@ -121,7 +123,7 @@ mod tests {
             KeysetInactive, OutputsAlreadySigned, OutputsPending, ProofsAlreadySpent, ProofsPending,
             TransactionNotBalanced,
         };
-        use Verdict::{Lost, Rebuild, Release, Settle, Wait};
+        use Verdict::{Lost, Rebuild, Release, Repeat, Settle, Wait};
         let dead = Rebuild { former_is_dead: true };
         let alive = Rebuild { former_is_dead: false };
         let other = TransactionNotBalanced;
@@ -144,7 +146,7 @@ mod tests {
             (&[NONE], FREE, OutputsAlreadySigned, false, dead),
             (&[NONE], FREE, KeysetInactive, true, dead),
             (&[NONE], FREE, KeysetInactive, false, alive),
-            (&[NONE], FREE, other, false, Wait),
+            (&[NONE], FREE, other, false, Repeat),
             (&[NONE, NONE], FREE, other, true, Release),
         ];
         for (outputs, inputs, code, finally_refused, expected) in table {

@@ -6,7 +6,7 @@
 use std::future::Future;
 
 use hazel_protocol::{
-    Amount, BlindedMessage, BoundedVec, Inputs, KeysetWithKeys, PointBytes, Proof, ProofState, SwapRequest,
+    Amount, BlindedMessage, BoundedVec, ErrorCode, Inputs, KeysetWithKeys, PointBytes, Proof, ProofState, SwapRequest,
 };
 
 use crate::error::Error;
@@ -18,8 +18,8 @@ use crate::ports::{
 };
 use crate::saga::Saga;
 use crate::state::{
-    Dispatch, Exchange, MeltReplaced, PlannedOutput, Purpose, ReceiveCompleted, ReceiveRequested, Refused,
-    SendCompleted, SendRequested, State, SwapCompleted, SwapRequested,
+    Dispatch, Exchange, MeltReplaced, PlannedOutput, Purpose, ReceiveAbandoned, ReceiveCompleted, ReceiveRequested,
+    Refused, SendCompleted, SendRequested, State, SwapCompleted, SwapRequested,
 };
 use crate::verify;
 use crate::wallet::{Answer, RESTORE_BATCH, Wallet, was_overtaken};
@@ -255,7 +255,12 @@ impl<S: Exchanging> Saga<S> {
                         Judged::Settle(outputs, proofs) => {
                             return self.settle_proofs(&outputs, proofs).await.map(Outcome::Done);
                         }
-                        Judged::Wait => return Err(self.ambiguous(detail)),
+                        Judged::Repeat if self.is_worthless(code).await? => {
+                            let outputs = self.state.clone().into().outputs().into_iter().copied().collect();
+                            self.release(ReceiveAbandoned { code, outputs }).await?;
+                            return Err(Error::Refused { code, detail });
+                        }
+                        Judged::Wait | Judged::Repeat => return Err(self.ambiguous(detail)),
                         Judged::Release => return Err(self.refuse(S::KIND, code, detail).await?),
                         Judged::Lost(spent) => return Ok(Outcome::Lost(Lost { saga: self, spent, code, detail })),
                         Judged::Rebuild { .. } if rebuilds >= MAX_REBUILDS => return Err(self.ambiguous(detail)),
@@ -286,6 +291,12 @@ impl<S: Exchanging> Saga<S> {
     fn never_left(&self) -> bool {
         let exchange = self.state.exchange();
         exchange.dispatch.copies == 1 && exchange.superseded.is_empty() && self.state.may_release()
+    }
+
+    /// Whether the refusal says that somebody else's proofs are not of the mint, and nothing of the wallet's own is held.
+    async fn is_worthless(&self, code: u16) -> Result<bool, Error> {
+        let forged = evidence::is(Some(code), ErrorCode::ProofVerificationFailed);
+        Ok(S::KIND == OperationKind::Receive && forged && self.held().await?.is_empty())
     }
 
     /// Whether as many former requests are watched as may be.
@@ -405,6 +416,7 @@ impl<S: Exchanging> Saga<S> {
                 Judged::Settle(outputs.clone(), as_asked(outputs, proofs)?)
             }
             Verdict::Wait => Judged::Wait,
+            Verdict::Repeat => Judged::Repeat,
             Verdict::Release => Judged::Release,
             Verdict::Rebuild { former_is_dead } => Judged::Rebuild { former_is_dead },
             Verdict::Lost => {
@@ -480,6 +492,7 @@ impl<S: Exchanging> Lost<S> {
 enum Judged {
     Settle(Vec<PlannedOutput>, Vec<Proof>),
     Wait,
+    Repeat,
     Release,
     Rebuild { former_is_dead: bool },
     Lost(Vec<PointBytes>),

@@ -4,6 +4,7 @@
 //! mint     MintQuoted -> MintRequested -> MintIssued
 //! send     SendPrepared -> SendRequested -> SendCompleted      (without a swap: SendPrepared -> SendCompleted)
 //! receive  ReceiveRequested -> ReceiveCompleted
+//!                          \-> ReceiveAbandoned
 //! swap     SwapRequested -> SwapCompleted
 //! melt     MeltPrepared -> MeltRequested -> MeltPaid
 //!                                       \-> MeltReplaced -> Refused
@@ -177,6 +178,16 @@ pub struct ReceiveRequested {
 pub struct ReceiveCompleted {
     /// How much arrived, after the fee, in the minor unit.
     pub amount: Amount,
+}
+
+/// The mint says for good that the token's proofs are not its own, while a copy of the swap may still be under way. Should it
+/// be applied after all, the outputs tell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiveAbandoned {
+    /// The NUT error code.
+    pub code: u16,
+    /// Outputs of every request that was made.
+    pub outputs: Vec<PlannedOutput>,
 }
 
 /// A swap of own proofs for own new ones.
@@ -362,6 +373,7 @@ states! {
     SendCompleted: Send, end;
     ReceiveRequested: Receive, open;
     ReceiveCompleted: Receive, end;
+    ReceiveAbandoned: Receive, end;
     SwapRequested: Swap, open;
     SwapCompleted: Swap, end;
     MeltPrepared: Melt, open;
@@ -385,7 +397,7 @@ impl From<Refused> for State {
 }
 
 impl State {
-    /// Every output that a request of the unfinished operation may have had signed.
+    /// Every output that a request of the unfinished or watched operation may have had signed.
     pub fn outputs(&self) -> Vec<&PlannedOutput> {
         fn of(exchange: &Exchange) -> Vec<&PlannedOutput> {
             exchange.outputs.iter().chain(exchange.superseded.iter().flatten()).collect()
@@ -394,6 +406,7 @@ impl State {
             Self::MintRequested(state) => state.outputs.iter().chain(state.superseded.iter().flatten()).collect(),
             Self::SendRequested(state) => of(&state.exchange),
             Self::ReceiveRequested(state) => of(&state.exchange),
+            Self::ReceiveAbandoned(state) => state.outputs.iter().collect(),
             Self::SwapRequested(state) => of(&state.exchange),
             Self::MeltRequested(state) => state.blanks.iter().collect(),
             Self::MeltReplaced(state) => state.requested.blanks.iter().chain(of(&state.exchange)).collect(),
@@ -403,6 +416,6 @@ impl State {
 
     /// Whether something at the mint may still turn up for the finished operation.
     pub const fn is_watched(&self) -> bool {
-        matches!(self, Self::MintExpired(_))
+        matches!(self, Self::MintExpired(_) | Self::ReceiveAbandoned(_))
     }
 }

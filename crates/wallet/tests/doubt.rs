@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use hazel_protocol::ErrorCode;
+use hazel_protocol::{CurrencyUnit, ErrorCode};
+use hazel_wallet::ports::Store;
 use hazel_wallet::{Error, ErrorClass, MeltOutcome, PaidMelt, ResumeOutcome, SendOptions};
 use serde_json::json;
 use support::mint::invoice;
@@ -234,4 +235,28 @@ async fn a_quote_takes_one_order_at_a_time() {
     let error = peer.wallet.prepare_melt(&pay(30), None).await.unwrap_err();
     assert!(matches!(error, Error::Refused { code, .. } if code == pending), "{error}");
     assert_eq!(peer.wallet.balance().await.unwrap().held, sat(64), "only the first holds proofs");
+}
+
+#[tokio::test]
+async fn a_token_that_is_not_of_the_mint_does_not_stay_open() {
+    let bank = bank();
+    let token = support::send(&Peer::with(&bank, 9, 64).await, 21).await;
+    let peer = Peer::new(&bank, 1).await;
+    let prepared = peer.wallet.prepare_receive(&token).await.unwrap();
+    let not_its_own = ErrorCode::ProofVerificationFailed;
+    // Another refusal leaves it open, for the money may be good.
+    let other = Fault::Refuse(ErrorCode::TransactionNotBalanced);
+    peer.link.fail("swap", [Fault::Hold, other, Fault::Refuse(not_its_own)]);
+    assert_eq!(prepared.confirm().await.unwrap_err().class(), ErrorClass::Ambiguous);
+    let outcome = resume_one(&peer).await;
+    let refused = matches!(outcome, ResumeOutcome::Failed(Error::Refused { code, .. }) if code == not_its_own.code());
+    assert!(refused, "{outcome:?}");
+    assert!(peer.wallet.resume().await.unwrap().is_empty());
+    let watched = peer.disk.watched(&support::world::url(), &CurrencyUnit::Sat).await.unwrap();
+    assert_eq!(watched.len(), 1);
+    assert!(!watched[0].state.outputs().is_empty());
+    // What was held back is applied after all: the seed finds it.
+    peer.link.deliver();
+    peer.wallet.restore(&mut |_| {}).await.unwrap();
+    assert_eq!(peer.available().await, 21);
 }
