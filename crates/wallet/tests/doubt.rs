@@ -260,3 +260,21 @@ async fn a_token_that_is_not_of_the_mint_does_not_stay_open() {
     peer.wallet.restore(&mut |_| {}).await.unwrap();
     assert_eq!(peer.available().await, 21);
 }
+
+#[tokio::test]
+async fn blanks_that_another_device_used_do_not_keep_a_payment_open() {
+    let bank = bank();
+    let first = Peer::with(&bank, 1, 64).await;
+    let second = Peer::new(&bank, 1).await;
+    second.wallet.restore(&mut |_| {}).await.unwrap();
+    second.link.fail("melt", lose(1));
+    second.link.fail("melt_quote_status", lose(1));
+    assert!(matches!(melt(&second).await, Err(Error::Ambiguous { .. })));
+    // The first device has the proofs spent, and the same outputs signed for far more.
+    let token = support::send(&first, 64).await;
+    Peer::new(&bank, 9).await.wallet.prepare_receive(&token).await.unwrap().confirm().await.unwrap();
+    first.mint(1023).await;
+    let outcome = resume_one(&second).await;
+    assert!(matches!(outcome, ResumeOutcome::Failed(Error::SpentElsewhere(_))), "{outcome:?}");
+    second.assert_sound("second").await;
+}
