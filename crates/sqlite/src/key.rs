@@ -105,7 +105,8 @@ fn refuse_exposed(file: &File) -> Result<(), KeyError> {
     {
         use std::os::unix::fs::PermissionsExt;
         let metadata = file.metadata().map_err(|error| KeyError::Unreadable(error.kind()))?;
-        if metadata.permissions().mode() & 0o077 != 0 {
+        // A folder cannot be read as a file, whoever may use it; that is what is said of it then.
+        if !metadata.is_dir() && metadata.permissions().mode() & 0o077 != 0 {
             return Err(KeyError::Exposed);
         }
     }
