@@ -1,7 +1,7 @@
 //! The reference ledger: the rules of [`ports::change`](crate::ports) as maps behind one lock.
 //!
 //! It is written to be read beside the docs of each change: one short function per change, in the order of its docs.
-//! Such a function sees the ledger as it is (`&Ledger`) and returns the [`Writes`](ledger::Writes) that the change comes
+//! Such a function sees the ledger as it is (`&Ledger`) and returns the `Writes` that the change comes
 //! to, so that a refused change cannot have touched anything. The lock is held from the first look to the last write.
 //!
 //! Nothing is kept when the process ends, so `durable` means as little here as `visible`.
