@@ -430,31 +430,61 @@ fn paying_late(launch: Launch) -> Launch {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_internal_melt_survives_a_fault_before_its_settlement() {
+async fn an_internal_melt_survives_a_fault_around_its_settlement() {
     let prepared = prepare().await;
-    for fault in FAULTS {
-        let case = Case::new(&prepared, "melt-internal-before-settle", fault, paying_late);
-        let quoting = case.launch().start();
-        let payee = prepared.wallet.another(2).moved_to(quoting.url());
-        let request = payee.mint_quote(21).await;
-        quoting.stop();
-        let (mint, wallet, quote, blanks) = interrupted_melt(&case, &prepared, &request.request).await;
-        case.wait_for_recovery(&mint);
-        let first: MeltQuoteBolt11Response =
-            wallet.try_melt(&quote, &prepared.money, &blanks).await.expect("answered").ok();
-        let again: MeltQuoteBolt11Response =
-            wallet.try_melt(&quote, &prepared.money, &blanks).await.expect("answered").ok();
-        assert_eq!(first.state, MeltQuoteState::Paid);
-        assert_eq!(first, again);
-        let change = wallet.finish(&blanks, &first.change.expect("change"));
-        assert_eq!(sum(&change), 63 - 21 - wallet.fee(prepared.money.len()));
-        let payee = payee.moved_to(mint.url());
-        assert_eq!(payee.mint_quote_state(&request.quote).await, MintQuoteState::Paid);
-        let draft = payee.draft_for(21);
-        assert!(payee.try_issue(&request.quote, &draft).await.expect("answered").is_ok());
-        case.close(mint, sum(&change) + 21);
-        assert!(payments_by_hash(&case.folder.path().join("lightning.sqlite")).is_empty());
+    for (point, done) in [("melt-internal-before-settle", false), ("melt-internal-after-settle", true)] {
+        for fault in FAULTS {
+            internal_melt_case(&prepared, point, fault, done).await;
+        }
     }
+}
+
+async fn internal_melt_case(prepared: &Prepared, point: &str, fault: Fault, done: bool) {
+    let case = Case::new(prepared, point, fault, paying_late);
+    let quoting = case.launch().start();
+    let payee = prepared.wallet.another(2).moved_to(quoting.url());
+    let request = payee.mint_quote(21).await;
+    quoting.stop();
+    let (mint, wallet, quote, blanks) = interrupted_melt(&case, prepared, &request.request).await;
+    case.wait_for_recovery(&mint);
+    let payee = payee.moved_to(mint.url());
+    // Both legs, or none.
+    let credited = payee.mint_quote_state(&request.quote).await;
+    assert_eq!(credited, if done { MintQuoteState::Paid } else { MintQuoteState::Unpaid }, "{point} {fault:?}");
+    let change = check_internal_melt(&wallet, &quote, &prepared.money, &blanks, done).await;
+    assert_eq!(payee.mint_quote_state(&request.quote).await, MintQuoteState::Paid);
+    let draft = payee.draft_for(21);
+    assert!(payee.try_issue(&request.quote, &draft).await.expect("answered").is_ok());
+    case.close(mint, sum(&change) + 21);
+    let books = audit(&case.database());
+    assert_eq!(books.credited, 63 + i64::try_from(QUOTED).expect("small") + 21, "{point} {fault:?}: credited once");
+    assert!(payments_by_hash(&case.folder.path().join("lightning.sqlite")).is_empty());
+}
+
+/// As [`check_melt`], without Lightning and so without routing. Gives the change.
+async fn check_internal_melt(
+    wallet: &Wallet,
+    quote: &QuoteId,
+    money: &[Proof],
+    blanks: &Draft,
+    done: bool,
+) -> Vec<Proof> {
+    let found = wallet.melt_quote_now(quote).await.state;
+    assert_eq!(found, if done { MeltQuoteState::Paid } else { MeltQuoteState::Unpaid });
+    let expected = if done { ProofState::Spent } else { ProofState::Unspent };
+    assert!(wallet.states(money).await.iter().all(|state| *state == expected), "all {expected:?}");
+    let restored: Vec<_> = wallet.restore(&blanks.messages).await.into_iter().flatten().collect();
+    assert_eq!(!restored.is_empty(), done, "the change is signed, or not");
+
+    let first: MeltQuoteBolt11Response = wallet.try_melt(quote, money, blanks).await.expect("answered").ok();
+    let again: MeltQuoteBolt11Response = wallet.try_melt(quote, money, blanks).await.expect("answered").ok();
+    assert_eq!(first.state, MeltQuoteState::Paid);
+    assert_eq!(first, again);
+    let signatures = first.change.expect("change");
+    assert!(!done || restored.iter().eq(signatures.iter()), "signed once and never otherwise");
+    let change = wallet.finish(blanks, &signatures);
+    assert_eq!(sum(&change), sum(money) - 21 - wallet.fee(money.len()));
+    change
 }
 
 /// The node takes its time.
