@@ -164,6 +164,7 @@ fn every_command_writes_one_document() {
     assert_eq!(error(&["mints", "remove", &url], 1)["kind"], "refused");
     let key = alice.folder().join("key");
     std::fs::write(&key, "a key for a wallet that has none").expect("written");
+    std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("made private");
     assert_eq!(error(&["--database-key-file", &key.to_string_lossy(), "balance"], 7)["kind"], "wallet");
     let http = error(&["--mint", "http://192.0.2.1", "mint", "1"], 1);
     assert!(http["hint"].as_str().is_some_and(|hint| hint.contains("--allow-http")), "{http}");

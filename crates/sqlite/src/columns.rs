@@ -43,6 +43,7 @@ impl<'a> Columns<'a> {
     }
 
     /// Reads `column` of the row in `table` that the column `reference` of this row points to. It is NULL when there is no such row.
+    #[cfg(feature = "mint")]
     pub(crate) fn partner<T>(
         self,
         reference: &str,

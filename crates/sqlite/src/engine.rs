@@ -96,6 +96,7 @@ impl<L: Ledger> Drop for Engine<L> {
 }
 
 /// Turns the errors of the engine into those of a port, which has the same four and two.
+#[cfg(feature = "mint")]
 macro_rules! port_errors {
     ($apply:ty, $refusal:ty, $read:ty) => {
         impl From<$crate::writer::WriteError<$refusal>> for $apply {
@@ -120,5 +121,5 @@ macro_rules! port_errors {
     };
 }
 
-#[cfg_attr(not(any(feature = "mint", feature = "wallet")), expect(unused_imports, reason = "there is no port"))]
+#[cfg(feature = "mint")]
 pub(crate) use port_errors;
