@@ -306,9 +306,9 @@ fn the_first_transfer_works_as_written() {
     // The same script, with the programs under test and folders of its own.
     let script = script
         .replace("cargo build --release -p hazel\n", "")
-        .replace("target/release/hazel", env!("CARGO_BIN_EXE_hazel"))
+        .replace("/tmp/", &format!("{folder}/"))
         .replace("http://127.0.0.1:3338", &mint.url())
-        .replace("/tmp/", &format!("{folder}/"));
+        .replace("target/release/hazel", env!("CARGO_BIN_EXE_hazel"));
     let run = Command::new("bash")
         .args(["-euo", "pipefail", "-c", &script])
         .stdin(Stdio::null())

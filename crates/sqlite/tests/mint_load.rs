@@ -53,8 +53,9 @@ async fn sixty_four_clients_are_all_served() {
     assert_eq!(told.len(), plan.steps().count());
     assert!(told.values().all(|told| *told == Told::Yes), "nobody was refused");
     plan.check(&Snapshot::take(&disk.store, &plan.known()).await, &told).unwrap();
-    // The log may pass its bound by the pages of one group.
-    let (longest, bound) = (*longest.lock().unwrap(), 2 * u64::from(MAX_WAL_PAGES) * 4096);
+    // The log may pass its bound by the pages of some groups, while readers that never rest hold on to it. Without a bound it
+    // would reach many times this.
+    let (longest, bound) = (*longest.lock().unwrap(), 8 * u64::from(MAX_WAL_PAGES) * 4096);
     assert!(longest < bound, "the log grew to {longest} bytes");
 }
 
