@@ -35,7 +35,9 @@ async fn sixty_four_clients_are_all_served() {
     let told: Arc<Mutex<BTreeMap<Step, Told>>> = Arc::default();
     let tell = {
         let told = Arc::clone(&told);
-        move |step, answer| drop(told.lock().unwrap().insert(step, answer))
+        move |step, answer| {
+            told.lock().unwrap().insert(step, answer);
+        }
     };
     let reading = tokio::spawn(keep_reading(Arc::clone(&disk), plan.clone()));
     let other_program = raw(&disk.path());
