@@ -291,7 +291,7 @@ pub struct RecordMelt {
 ///
 /// Needs a row in state `Paid` (any owner may settle), else `OperationGone` or `WrongState`; when the operation finished already it
 /// answers with the quote. `change` names blanks of this operation, each with its imprinted amount and signature; blanks left out stay
-/// unsigned until the quote is pruned. Change counts as issued.
+/// unsigned until they are pruned. Change counts as issued.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettleMelt {
     /// The attempt.
