@@ -27,6 +27,7 @@ mod listen;
 mod observe;
 mod routes;
 mod stall;
+mod table;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -121,7 +122,7 @@ impl FromRef<App> for Arc<Gate> {
 /// The engine's operations run in tasks of its own: a client that hangs up stops nothing that has begun.
 pub fn router(mint: Arc<Mint>, config: ServerConfig) -> Router {
     let app = App { mint, gate: Gate::new(config) };
-    dress(routes::routes(), &app.gate).with_state(app)
+    dress(table::router_of(routes::table()), &app.gate).with_state(app)
 }
 
 /// Puts around `routes` what every answer has: the form of refusals, CORS, an id, a log line.

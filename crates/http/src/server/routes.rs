@@ -1,139 +1,118 @@
-//! The routes. Each reads its request, makes one call of the engine, and answers.
+//! The routes. Each makes one call of the engine.
 
-use axum::Router;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{FromRequestParts, Path, State};
 use axum::http::StatusCode;
-use axum::http::request::Parts;
-use axum::response::Response;
-use axum::routing::{get, post};
 use hazel_mint::{Blame, MintError};
 use hazel_protocol::{
-    CheckStateRequest, ErrorCode, KeysetId, MeltQuoteBolt11Request, MeltRequest, MintQuoteBolt11Request, MintRequest,
-    QuoteId, RestoreRequest, SwapRequest,
+    CheckStateRequest, CheckStateResponse, KeysResponse, KeysetId, KeysetsResponse, MeltQuoteBolt11Request,
+    MeltQuoteBolt11Response, MeltRequest, MintInfo, MintQuoteBolt11Request, MintQuoteBolt11Response, MintRequest,
+    MintResponse, QuoteId, RestoreRequest, RestoreResponse, SwapRequest, SwapResponse,
 };
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use super::App;
 use super::admission::Kind;
-use super::answer::{Refusal, answer, public_answer};
-use super::body::Message;
+use super::answer::Refusal;
+use super::table::{Endpoint, MethodName, Reply, get, get_public, post};
 
-/// The longest name of a payment method, in bytes. The NUTs allow `[a-z0-9_-]+`.
-const MAX_METHOD_BYTES: usize = 32;
-
-type Reply = Result<Response, Refusal>;
-
-pub(super) fn routes() -> Router<App> {
-    Router::new()
-        .route("/v1/info", get(info))
-        .route("/v1/keys", get(keys))
-        .route("/v1/keys/{keyset_id}", get(keys_of))
-        .route("/v1/keysets", get(keysets))
-        .route("/v1/swap", post(swap))
-        .route("/v1/checkstate", post(check_state))
-        .route("/v1/restore", post(restore))
-        .route("/v1/mint/quote/{method}", post(open_mint_quote))
-        .route("/v1/mint/quote/{method}/{quote_id}", get(mint_quote))
-        .route("/v1/mint/{method}", post(issue))
-        .route("/v1/melt/quote/{method}", post(open_melt_quote))
-        .route("/v1/melt/quote/{method}/{quote_id}", get(melt_quote))
-        .route("/v1/melt/{method}", post(melt))
+/// Every route there is: what the router serves and the `OpenAPI` document describes.
+pub(super) fn table() -> Vec<Endpoint> {
+    vec![
+        get_public("/v1/info", info).named("info", "what the mint says about itself (NUT-06)"),
+        get_public("/v1/keys", keys).named("keys", "the active keysets with their keys (NUT-01)"),
+        get_public("/v1/keys/{keyset_id}", keys_of).named("keysOf", "one keyset with its keys (NUT-01)"),
+        get_public("/v1/keysets", keysets).named("keysets", "all keysets, active or not (NUT-02)"),
+        post("/v1/swap", swap).named("swap", "exchange proofs for signatures (NUT-03)"),
+        post("/v1/checkstate", check_state).named("checkState", "the states of proofs (NUT-07)"),
+        post("/v1/restore", restore).named("restore", "signatures given earlier (NUT-09)"),
+        post("/v1/mint/quote/{method}", open_mint_quote).named("openMintQuote", "ask how to pay for ecash (NUT-04)"),
+        get("/v1/mint/quote/{method}/{quote_id}", mint_quote).named("mintQuote", "the state of a mint quote (NUT-04)"),
+        post("/v1/mint/{method}", issue).named("mint", "ecash for a paid quote (NUT-04)"),
+        post("/v1/melt/quote/{method}", open_melt_quote).named("openMeltQuote", "ask what a payment costs (NUT-05)"),
+        get("/v1/melt/quote/{method}/{quote_id}", melt_quote).named("meltQuote", "the state of a melt quote (NUT-05)"),
+        post("/v1/melt/{method}", melt).named("melt", "pay with ecash (NUT-05, NUT-08)"),
+    ]
 }
 
 // NUT-06
-async fn info(State(app): State<App>) -> Response {
-    public_answer(&app.mint.info(), app.gate.config.cache_secs)
+#[expect(clippy::unnecessary_wraps, reason = "the form of a public route")]
+fn info(app: &App, (): ()) -> Reply<MintInfo> {
+    Ok(app.mint.info())
 }
 
 // NUT-01
-async fn keys(State(app): State<App>) -> Response {
-    public_answer(&app.mint.keys(), app.gate.config.cache_secs)
+#[expect(clippy::unnecessary_wraps, reason = "the form of a public route")]
+fn keys(app: &App, (): ()) -> Reply<KeysResponse> {
+    Ok(app.mint.keys())
 }
 
 // NUT-01
-async fn keys_of(State(app): State<App>, Params(id): Params<String>) -> Reply {
-    let id: KeysetId = id.parse().map_err(|_| Refusal::nut(ErrorCode::KeysetUnknown))?;
-    let keys = app.mint.keys_of(&id)?;
-    Ok(public_answer(&keys, app.gate.config.cache_secs))
+fn keys_of(app: &App, id: KeysetId) -> Reply<KeysResponse> {
+    Ok(app.mint.keys_of(&id)?)
 }
 
 // NUT-02
-async fn keysets(State(app): State<App>) -> Response {
-    public_answer(&app.mint.keysets(), app.gate.config.cache_secs)
+#[expect(clippy::unnecessary_wraps, reason = "the form of a public route")]
+fn keysets(app: &App, (): ()) -> Reply<KeysetsResponse> {
+    Ok(app.mint.keysets())
 }
 
 // NUT-03
-async fn swap(State(app): State<App>, Message(request): Message<SwapRequest>) -> Reply {
+async fn swap(app: App, (): (), request: SwapRequest) -> Reply<SwapResponse> {
     app.call(app.mint.swap(request)).await
 }
 
 // NUT-07
-async fn check_state(State(app): State<App>, Message(request): Message<CheckStateRequest>) -> Reply {
+async fn check_state(app: App, (): (), request: CheckStateRequest) -> Reply<CheckStateResponse> {
     app.call(app.mint.check_state(request)).await
 }
 
 // NUT-09
-async fn restore(State(app): State<App>, Message(request): Message<RestoreRequest>) -> Reply {
+async fn restore(app: App, (): (), request: RestoreRequest) -> Reply<RestoreResponse> {
     app.call(app.mint.restore(request)).await
 }
 
 // NUT-04, NUT-23
 async fn open_mint_quote(
-    State(app): State<App>,
-    Params(method): Params<String>,
-    Message(request): Message<MintQuoteBolt11Request>,
-) -> Reply {
-    check_method(&method)?;
-    app.call(app.mint.open_mint_quote(&method, request)).await
+    app: App,
+    method: MethodName,
+    request: MintQuoteBolt11Request,
+) -> Reply<MintQuoteBolt11Response> {
+    app.call(app.mint.open_mint_quote(method.as_str(), request)).await
 }
 
 // NUT-04, NUT-23
-async fn mint_quote(State(app): State<App>, Params((method, quote)): Params<(String, String)>) -> Reply {
-    check_method(&method)?;
-    app.call(app.mint.mint_quote(&method, &quote_id(&quote)?)).await
+async fn mint_quote(app: App, (method, quote): (MethodName, QuoteId)) -> Reply<MintQuoteBolt11Response> {
+    app.call(app.mint.mint_quote(method.as_str(), &quote)).await
 }
 
 // NUT-04, NUT-23
-async fn issue(
-    State(app): State<App>,
-    Params(method): Params<String>,
-    Message(request): Message<MintRequest>,
-) -> Reply {
-    check_method(&method)?;
-    app.call(app.mint.issue(&method, request)).await
+async fn issue(app: App, method: MethodName, request: MintRequest) -> Reply<MintResponse> {
+    app.call(app.mint.issue(method.as_str(), request)).await
 }
 
 // NUT-05, NUT-23
 async fn open_melt_quote(
-    State(app): State<App>,
-    Params(method): Params<String>,
-    Message(request): Message<MeltQuoteBolt11Request>,
-) -> Reply {
-    check_method(&method)?;
-    app.call(app.mint.open_melt_quote(&method, request)).await
+    app: App,
+    method: MethodName,
+    request: MeltQuoteBolt11Request,
+) -> Reply<MeltQuoteBolt11Response> {
+    app.call(app.mint.open_melt_quote(method.as_str(), request)).await
 }
 
 // NUT-05, NUT-23
-async fn melt_quote(State(app): State<App>, Params((method, quote)): Params<(String, String)>) -> Reply {
-    check_method(&method)?;
-    app.call(app.mint.melt_quote(&method, &quote_id(&quote)?)).await
+async fn melt_quote(app: App, (method, quote): (MethodName, QuoteId)) -> Reply<MeltQuoteBolt11Response> {
+    app.call(app.mint.melt_quote(method.as_str(), &quote)).await
 }
 
 // NUT-05, NUT-08, NUT-23
-async fn melt(State(app): State<App>, Params(method): Params<String>, Message(request): Message<MeltRequest>) -> Reply {
-    check_method(&method)?;
+async fn melt(app: App, method: MethodName, request: MeltRequest) -> Reply<MeltQuoteBolt11Response> {
     let limit = app.mint.config().melt_wait.saturating_add(app.gate.config.request_timeout);
-    let paid = app.gate.run(Kind::Payment, limit, app.mint.melt(&method, request)).await??;
-    Ok(answer(&paid))
+    Ok(app.gate.run(Kind::Payment, limit, app.mint.melt(method.as_str(), request)).await??)
 }
 
 impl App {
-    /// Makes a call of the engine that takes milliseconds, and answers with what it gives.
-    async fn call<T: Serialize>(&self, call: impl Future<Output = Result<T, MintError>>) -> Reply {
-        let value = self.gate.run(Kind::Short, self.gate.config.request_timeout, call).await??;
-        Ok(answer(&value))
+    /// Makes a call of the engine that takes milliseconds.
+    async fn call<T>(&self, call: impl Future<Output = Result<T, MintError>>) -> Reply<T> {
+        Ok(self.gate.run(Kind::Short, self.gate.config.request_timeout, call).await??)
     }
 }
 
@@ -156,34 +135,4 @@ impl From<MintError> for Refusal {
             None => refusal,
         }
     }
-}
-
-/// The variable parts of a path. What is no UTF-8 matches no resource.
-struct Params<T>(T);
-
-impl<T: DeserializeOwned + Send> FromRequestParts<App> for Params<T> {
-    type Rejection = Refusal;
-
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refusal> {
-        let path: Result<Path<T>, PathRejection> = Path::from_request_parts(parts, app).await;
-        path.map(|Path(value)| Self(value)).map_err(|_| Refusal::malformed(StatusCode::NOT_FOUND, "no such path"))
-    }
-}
-
-/// NUT-04 and NUT-05: a method matches `[a-z0-9_-]+`. Whether the mint has it is for the engine to say.
-fn check_method(method: &str) -> Result<(), Refusal> {
-    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'-';
-    if method.is_empty() || method.len() > MAX_METHOD_BYTES || !method.bytes().all(allowed) {
-        return Err(Refusal::malformed(
-            StatusCode::BAD_REQUEST,
-            "a payment method is written with a-z, 0-9, '_' and '-'",
-        ));
-    }
-    Ok(())
-}
-
-/// A text that cannot be the id of a quote is the id of no quote.
-fn quote_id(text: &str) -> Result<QuoteId, Refusal> {
-    let unknown = MintError::invalid(hazel_mint::Group::Quote, "no such quote");
-    text.parse().map_err(|_| unknown.into())
 }

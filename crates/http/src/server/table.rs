@@ -1,0 +1,192 @@
+//! The form of a route: one entry that both the router and the `OpenAPI` document are made from, so that they cannot disagree.
+//!
+//! An entry is made from its handler. The types of the handler are what is read and answered, and what the document says.
+
+use axum::Router;
+use axum::extract::{RawPathParams, State};
+use axum::http::StatusCode;
+use axum::routing::{MethodRouter, get as on_get, post as on_post};
+use hazel_protocol::{ErrorCode, KeysetId, QuoteId};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::App;
+use super::answer::{Refusal, answer, public_answer};
+use super::body::Message;
+
+/// The longest name of a payment method, in bytes. The NUTs allow `[a-z0-9_-]+`.
+pub(super) const MAX_METHOD_BYTES: usize = 32;
+
+/// What a handler gives: an answer that becomes JSON, or a refusal.
+pub(super) type Reply<T> = Result<T, Refusal>;
+
+/// A route and what is to be known about it.
+#[expect(dead_code, reason = "what the document says")]
+pub(super) struct Endpoint {
+    pub(super) verb: Verb,
+    /// As axum and `OpenAPI` both write it: variable parts in braces.
+    pub(super) path: &'static str,
+    /// The name of the operation, for programs that are generated from the document.
+    pub(super) id: &'static str,
+    /// What it does, in a line.
+    pub(super) summary: &'static str,
+    handler: MethodRouter<App>,
+}
+
+/// The methods that routes take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verb {
+    Get,
+    Post,
+}
+
+/// A route that answers about one client or one moment.
+pub(super) fn get<P, A, F, R>(path: &'static str, call: F) -> Endpoint
+where
+    P: PathParts,
+    A: Serialize,
+    F: Fn(App, P) -> R + Clone + Send + Sync + 'static,
+    R: Future<Output = Reply<A>> + Send,
+{
+    let handler = async move |State(app): State<App>, raw: PathText| -> Reply<_> {
+        let parts = P::read(raw.values())?;
+        Ok(answer(&call(app, parts).await?))
+    };
+    Endpoint::new(Verb::Get, path, on_get(handler))
+}
+
+/// A route that answers the same to everybody, so that caches may keep it for a moment.
+pub(super) fn get_public<P, A, F>(path: &'static str, call: F) -> Endpoint
+where
+    P: PathParts,
+    A: Serialize,
+    F: Fn(&App, P) -> Reply<A> + Clone + Send + Sync + 'static,
+{
+    let handler = async move |State(app): State<App>, raw: PathText| -> Reply<_> {
+        let parts = P::read(raw.values())?;
+        Ok(public_answer(&call(&app, parts)?, app.gate.config.cache_secs))
+    };
+    Endpoint::new(Verb::Get, path, on_get(handler))
+}
+
+/// A route that reads a message.
+pub(super) fn post<P, Q, A, F, R>(path: &'static str, call: F) -> Endpoint
+where
+    P: PathParts,
+    Q: DeserializeOwned + Send + 'static,
+    A: Serialize,
+    F: Fn(App, P, Q) -> R + Clone + Send + Sync + 'static,
+    R: Future<Output = Reply<A>> + Send,
+{
+    let handler = async move |State(app): State<App>, raw: PathText, Message(request): Message<Q>| -> Reply<_> {
+        let parts = P::read(raw.values())?;
+        Ok(answer(&call(app, parts, request).await?))
+    };
+    Endpoint::new(Verb::Post, path, on_post(handler))
+}
+
+impl Endpoint {
+    fn new(verb: Verb, path: &'static str, handler: MethodRouter<App>) -> Self {
+        Self { verb, path, id: "", summary: "", handler }
+    }
+
+    /// A route that does not answer with JSON: its handler is its own.
+    #[expect(dead_code, reason = "for the route that becomes a WebSocket")]
+    pub(super) fn other(verb: Verb, path: &'static str, handler: MethodRouter<App>) -> Self {
+        Self::new(verb, path, handler)
+    }
+
+    /// Names the operation and says in a line what it does.
+    pub(super) fn named(self, id: &'static str, summary: &'static str) -> Self {
+        Self { id, summary, ..self }
+    }
+}
+
+/// The router of a table.
+pub(super) fn router_of(table: Vec<Endpoint>) -> Router<App> {
+    table.into_iter().fold(Router::new(), |router, endpoint| router.route(endpoint.path, endpoint.handler))
+}
+
+/// The variable parts of a path, read in order.
+pub(super) trait PathParts: Sized + Send {
+    /// Reads them; there are as many as the path has.
+    ///
+    /// # Errors
+    /// What the client is told when one names nothing.
+    fn read(values: Vec<&str>) -> Result<Self, Refusal>;
+}
+
+impl PathParts for () {
+    fn read(_: Vec<&str>) -> Result<Self, Refusal> {
+        Ok(())
+    }
+}
+
+impl PathParts for KeysetId {
+    fn read(values: Vec<&str>) -> Result<Self, Refusal> {
+        let [id] = one(values)?;
+        id.parse().map_err(|_| Refusal::nut(ErrorCode::KeysetUnknown))
+    }
+}
+
+/// The name of a payment method (NUT-04, NUT-05). Whether the mint has it is for the engine to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct MethodName(String);
+
+impl MethodName {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn parse(text: &str) -> Result<Self, Refusal> {
+        let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'-';
+        if text.is_empty() || text.len() > MAX_METHOD_BYTES || !text.bytes().all(allowed) {
+            let detail = "a payment method is written with a-z, 0-9, '_' and '-'";
+            return Err(Refusal::malformed(StatusCode::BAD_REQUEST, detail));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl PathParts for MethodName {
+    fn read(values: Vec<&str>) -> Result<Self, Refusal> {
+        let [method] = one(values)?;
+        Self::parse(method)
+    }
+}
+
+impl PathParts for (MethodName, QuoteId) {
+    fn read(values: Vec<&str>) -> Result<Self, Refusal> {
+        let [method, quote] = one(values)?;
+        let method = MethodName::parse(method)?;
+        // A text that cannot be the id of a quote is the id of no quote.
+        let unknown = hazel_mint::MintError::invalid(hazel_mint::Group::Quote, "no such quote");
+        Ok((method, quote.parse().map_err(|_| Refusal::from(unknown))?))
+    }
+}
+
+/// Exactly so many parts. A route whose path has another number is wrong for every request, which its test finds.
+fn one<const N: usize>(values: Vec<&str>) -> Result<[&str; N], Refusal> {
+    values.try_into().map_err(|_| Refusal::bug())
+}
+
+/// The variable parts of a path as text. What is no UTF-8 matches no resource.
+pub(super) struct PathText(Option<RawPathParams>);
+
+impl PathText {
+    fn values(&self) -> Vec<&str> {
+        self.0.iter().flatten().map(|(_, value)| value).collect()
+    }
+}
+
+impl axum::extract::FromRequestParts<App> for PathText {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut axum::http::request::Parts, app: &App) -> Result<Self, Refusal> {
+        match RawPathParams::from_request_parts(parts, app).await {
+            Ok(raw) => Ok(Self(Some(raw))),
+            Err(axum::extract::rejection::RawPathParamsRejection::MissingPathParams(_)) => Ok(Self(None)),
+            Err(_) => Err(Refusal::malformed(StatusCode::NOT_FOUND, "no such path")),
+        }
+    }
+}
