@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 
+use hazel_protocol::conditions::ConditionError;
 use hazel_protocol::{ErrorCode, ErrorResponse};
 
 use crate::ports::{ApplyError, ComputeFailed, Conflict, PaymentsError, ReadError, Refusal, SignerError};
@@ -68,6 +69,9 @@ pub enum MintError {
         /// What was wrong, in public words.
         detail: Cow<'static, str>,
     },
+    /// The spending conditions of an input are not met (NUT-10), which may depend on the time.
+    #[error(transparent)]
+    Locked(#[from] ConditionError),
     /// Try again later: the queue is full, or the mint is shutting down.
     #[error("the mint is busy, try again in {retry_after_secs} s")]
     Busy {
@@ -104,7 +108,7 @@ impl MintError {
     /// Who has to do something about it.
     pub const fn blame(&self) -> Blame {
         match self {
-            Self::Refused { .. } | Self::Invalid { .. } => Blame::Client,
+            Self::Refused { .. } | Self::Invalid { .. } | Self::Locked(_) => Blame::Client,
             Self::Busy { .. } => Blame::Overload,
             Self::Backend(_) | Self::Ledger(_) => Blame::Outside,
             Self::Bug(_) => Blame::Bug,
@@ -113,7 +117,12 @@ impl MintError {
 
     /// What the user reads (NUT-00, errors).
     pub fn response(&self) -> ErrorResponse {
+        let locked;
         let (code, detail) = match self {
+            Self::Locked(error) => {
+                locked = error.to_string();
+                (ErrorCode::ProofVerificationFailed.code(), locked.as_str())
+            }
             Self::Refused { code, detail } => (code.code(), detail.as_ref()),
             Self::Invalid { group, detail } => (group.code(), detail.as_ref()),
             Self::Busy { .. } => (INTERNAL_CODE, "the mint is busy, try again later"),
@@ -155,6 +164,7 @@ impl MintError {
                     | ErrorCode::QuoteExpired,
                 ..
             } | Self::Invalid { group: Group::Keyset, .. }
+                | Self::Locked(_)
         )
     }
 }

@@ -85,7 +85,10 @@ impl Mint {
             nut07: Some(Supported::YES),
             nut08: Some(Supported::YES),
             nut09: Some(Supported::YES),
+            nut10: Some(Supported::YES),
+            nut11: Some(Supported::YES),
             nut12: Some(Supported::YES),
+            nut14: Some(Supported::YES),
             nut19: Some(replayed()),
             nut20: Some(Supported::YES),
             ..Nuts::default()

@@ -7,15 +7,17 @@
 //! 3. no blinded message twice (11008)
 //! 4. every amount has a key (10001, 11006)
 //! 5. the same unit on both sides (11010), inputs equal outputs plus fee (11005)
-//! 6. the blinded messages are points on the curve
-//! 7. no secret twice (11007), the mint's signatures are good (10001)
+//! 6. spending conditions, as far as they cost nothing (10001)
+//! 7. the blinded messages are points on the curve
+//! 8. no secret twice (11007), spending conditions are met (10001), the mint's signatures are good (10001)
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use hazel_protocol::conditions::{Plan, Spend};
 use hazel_protocol::crypto::hash_to_curve;
 use hazel_protocol::{
-    Amount, BlindedMessage, CurrencyUnit, ErrorCode, KeysetId, PointBytes, Proof, PublicKey, input_fee,
+    Amount, BlindedMessage, CurrencyUnit, ErrorCode, KeysetId, PointBytes, Proof, PublicKey, QuoteId, input_fee,
 };
 
 use crate::config::Limits;
@@ -34,7 +36,7 @@ pub struct Rules {
     pub now: Timestamp,
 }
 
-/// Inputs that satisfy every rule about inputs alone but the mint's signature.
+/// Inputs that satisfy every rule about inputs alone but their spending conditions and the mint's signature.
 #[derive(Debug)]
 pub struct CheckedInputs {
     proofs: Vec<Proof>,
@@ -44,6 +46,13 @@ pub struct CheckedInputs {
     pub sum: Amount,
     /// The NUT-02 fee for spending them.
     pub fee: Amount,
+}
+
+/// Inputs of one request whose spending conditions hold as far as that can be told without the curve.
+#[derive(Debug)]
+pub struct UnlockedInputs {
+    checked: CheckedInputs,
+    plan: Plan,
 }
 
 /// Outputs that satisfy every rule about outputs alone but that their points are on the curve.
@@ -122,7 +131,6 @@ impl Rules {
             one_unit(&mut unit, keyset)?;
             fees_ppk.push(keyset.input_fee_ppk);
             refuse_without_key(keyset, proof.amount, ErrorCode::ProofVerificationFailed)?;
-            refuse_spending_condition(proof)?;
         }
         let sum = sum(proofs.iter().map(|proof| proof.amount))?;
         let fee = input_fee(fees_ppk).map_err(|_| MintError::refused(ErrorCode::TransactionNotBalanced))?;
@@ -188,13 +196,32 @@ pub fn check_balance(inputs: &CheckedInputs, outputs: &CheckedOutputs) -> Result
 }
 
 impl CheckedInputs {
-    /// Rule 7: no secret twice, every signature good.
+    /// Rule 6: the spending conditions of the inputs (NUT-10), in the request that has these outputs and pays this quote.
+    ///
+    /// # Errors
+    /// 10001, with what is missing.
+    pub fn unlock(
+        self,
+        outputs: &[BlindedMessage],
+        quote: Option<&QuoteId>,
+        now: Timestamp,
+    ) -> Result<UnlockedInputs, MintError> {
+        let plan = Spend { inputs: &self.proofs, outputs, quote, now: now.to_unix() }.plan()?;
+        Ok(UnlockedInputs { checked: self, plan })
+    }
+}
+
+impl UnlockedInputs {
+    /// Rule 8: no secret twice, every lock opened, every signature good.
     ///
     /// # Errors
     /// 11007, 10001.
     pub async fn verify(self, signer: &dyn Signer, environment: &dyn Environment) -> Result<VerifiedInputs, MintError> {
-        let Self { proofs, unit, sum, fee } = self;
+        let Self { checked: CheckedInputs { proofs, unit, sum, fee }, plan } = self;
         let (claims, rows) = compute(environment, move || claims_of(proofs)).await??;
+        if !plan.is_empty() {
+            compute(environment, move || plan.verify()).await??;
+        }
         if signer.verify(claims).await?.contains(&false) {
             return Err(MintError::refused(ErrorCode::ProofVerificationFailed));
         }
@@ -203,7 +230,12 @@ impl CheckedInputs {
 }
 
 impl CheckedOutputs {
-    /// Rule 6: the points are on the curve.
+    /// The blinded messages, in the order of the request.
+    pub fn messages(&self) -> &[BlindedMessage] {
+        &self.messages
+    }
+
+    /// Rule 7: the points are on the curve.
     ///
     /// # Errors
     /// A malformed request.
@@ -278,19 +310,6 @@ fn refuse_without_key(keyset: &KeysetRecord, amount: Amount, code: ErrorCode) ->
         return Ok(());
     }
     Err(MintError::refused_because(code, format!("keyset {} has no key for amount {amount}", keyset.id)))
-}
-
-/// A secret in the form of NUT-10 asks for conditions that this version does not enforce. Treating it as a plain secret would let
-/// anyone spend what was locked, so it is refused and stays spendable for later.
-fn refuse_spending_condition(proof: &Proof) -> Result<(), MintError> {
-    let text = proof.secret.as_str();
-    if !text.trim_start().starts_with('[') {
-        return Ok(());
-    }
-    Err(MintError::refused_because(
-        ErrorCode::ProofVerificationFailed,
-        "this mint does not support spending conditions (NUT-10) yet",
-    ))
 }
 
 /// The sum of amounts of a request. A sum that does not fit can be no valid request.

@@ -47,7 +47,7 @@ async fn every_rule_has_its_code_and_changes_nothing() {
         ("a forged signature", forged, bottle.outputs(&[1, 8]), 10_001),
         ("an input no key signs", no_key, bottle.outputs(&[4]), 10_001),
         ("an output no key signs", p.clone(), bottle.outputs(&[3, 4, 2]), 11_006),
-        ("a spending condition", conditional, bottle.outputs(&[1, 8]), 10_001),
+        ("a malformed spending condition", conditional, bottle.outputs(&[1, 8]), 10_001),
         ("a point off the curve", p.clone(), off_curve, 11_000),
     ];
     for (what, inputs, outputs, expected) in table {

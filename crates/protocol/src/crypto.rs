@@ -76,6 +76,11 @@ impl Curve {
         Self(context)
     }
 
+    /// The context itself, for signatures.
+    pub(crate) const fn context(&self) -> &Secp256k1<All> {
+        &self.0
+    }
+
     /// `kG` in constant time.
     pub(crate) fn multiply_generator(&self, key: &secp256k1::SecretKey) -> PublicKey {
         secp256k1::PublicKey::from_secret_key(&self.0, key).into()

@@ -57,6 +57,7 @@
 //! | [`point`], [`scalar`], [`secret`] | what the arithmetic works on | 00 |
 //! | [`crypto`], [`dleq`] | blind signatures and their proofs | 00, 12 |
 //! | [`keyset`] | public keys and the ids that commit to them | 01, 02 |
+//! | [`conditions`] | what a locked proof needs before it may be spent | 10, 11, 14 |
 //! | [`proof`] | proofs, blinded messages, blind signatures | 00 |
 //! | [`messages`] | the bodies of requests and answers | 01 to 09, 23 |
 //! | [`token`] | tokens of versions 3 and 4 | 00 |
@@ -66,6 +67,7 @@
 
 pub mod amount;
 pub mod bounded;
+pub mod conditions;
 pub mod crypto;
 pub mod dleq;
 pub mod error;

@@ -1,15 +1,17 @@
-//! Every vector of the test folder of the NUTs for NUT-00, 01, 02, 12 and 13.
+//! Every vector of the test folder of the NUTs for NUT-00, 01, 02, 11 (with 14), 12 and 13.
 //!
 //! The JSON files hold the values of the NUT repository, one file for each NUT.
 
 use bip39::Mnemonic;
+use hazel_protocol::conditions::{Spend, melt_digest, swap_digest};
 use hazel_protocol::crypto::{
     blind, hash_e, hash_to_curve, sign, sign_with_dleq, unblind, verify_dleq, verify_proof_dleq, verify_unblinded,
 };
 use hazel_protocol::nut13::{derive, keyset_id_int};
 use hazel_protocol::{
-    BlindSignature, BlindingFactor, CurrencyUnit, Curve, Dleq, KeysetId, KeysetKeys, MintUrl, PointBytes, Proof,
-    PublicKey, Scalar32, Secret, SecretKey, ShortKeysetId, Token, TokenError, TokenV3, TokenV4, verify_keyset_id,
+    BlindSignature, BlindedMessage, BlindingFactor, CurrencyUnit, Curve, Dleq, KeysetId, KeysetKeys, MintUrl,
+    PointBytes, Proof, PublicKey, QuoteId, Scalar32, Secret, SecretKey, ShortKeysetId, Token, TokenError, TokenV3,
+    TokenV4, verify_keyset_id,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -408,4 +410,39 @@ fn nut13_keyset_id_as_a_number() {
     let paths: Vec<String> =
         (0..5).map(|counter| format!("m/129372'/0'/{}'/{counter}'", keyset_id_int(&v1.keyset))).collect();
     assert_eq!(paths, v1.paths);
+}
+
+#[derive(Deserialize)]
+struct Spending {
+    name: String,
+    valid: bool,
+    inputs: Vec<Proof>,
+    outputs: Vec<BlindedMessage>,
+    quote: Option<QuoteId>,
+}
+
+fn nut11() -> Vec<Spending> {
+    parse(include_str!("vectors/nut11.json"))
+}
+
+#[test]
+fn nut11_and_nut14_spending_conditions() {
+    let vectors = nut11();
+    assert_eq!((vectors.len(), vectors.iter().filter(|vector| vector.valid).count()), (19, 14));
+    for Spending { name, valid, inputs, outputs, quote } in &vectors {
+        let spend = Spend { inputs, outputs, quote: quote.as_ref(), now: 1_700_000_000 };
+        let verdict = spend.plan().and_then(|plan| plan.verify());
+        assert_eq!(verdict.is_ok(), *valid, "{name}: {verdict:?}");
+    }
+}
+
+#[test]
+fn nut11_messages_of_sig_all() {
+    let vectors = nut11();
+    let swap = vectors.iter().find(|vector| vector.name.contains("Example `SwapRequest`")).expect("the example");
+    let digest = swap_digest(&swap.inputs, &swap.outputs);
+    assert_eq!(hex(&digest), "de7f9e3ca0fcc5ed3258fcf83dbf1be7fa78a5ed6da7bf2aa60d61e9dc6eb09a");
+    let melt = vectors.iter().find(|vector| vector.name.contains("Example `MeltRequest`")).expect("the example");
+    let digest = melt_digest(&melt.inputs, &melt.outputs, melt.quote.as_ref().expect("a quote"));
+    assert_eq!(hex(&digest), "9efa1067cc7dc870f4074f695115829c3cd817a6866c3b84e9814adf3c3cf262");
 }

@@ -105,6 +105,7 @@ impl Mint {
             return Err(MintError::refused(ErrorCode::UnitMismatch));
         }
         amounts::require_covered(&quote, inputs.sum, inputs.fee)?;
+        let inputs = inputs.unlock(&messages, Some(&quote.id), rules.now)?;
         let environment = &*self.ports.environment;
         let blanks = verify_blanks(messages, environment).await?;
         let inputs = inputs.verify(&*self.ports.signer, environment).await?;

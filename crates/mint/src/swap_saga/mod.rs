@@ -61,6 +61,7 @@ impl Mint {
         let inputs = rules.check_inputs(request.inputs.into_inner())?;
         let outputs = rules.check_outputs(request.outputs.into_inner())?;
         check_balance(&inputs, &outputs)?;
+        let inputs = inputs.unlock(outputs.messages(), None, rules.now)?;
         let environment = &*self.ports.environment;
         let outputs = outputs.verify(environment).await?;
         let inputs = inputs.verify(&*self.ports.signer, environment).await?;

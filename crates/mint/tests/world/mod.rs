@@ -19,6 +19,7 @@ use futures_util::future::BoxFuture;
 use hazel_mint::ports::*;
 use hazel_mint::store::memory::MemoryStore;
 use hazel_mint::{LocalSigner, Mint, MintConfig, Ports, UnitConfig};
+use hazel_protocol::conditions::Lock;
 use hazel_protocol::crypto::{self, Curve};
 use hazel_protocol::melt::{MeltQuoteBolt11Request, MeltQuoteBolt11Response, MeltRequest};
 use hazel_protocol::mint::{MintQuoteBolt11Request, MintRequest};
@@ -333,7 +334,12 @@ impl Bottle {
 
     pub fn output_on(&self, id: KeysetId, amount: u64) -> Prepared {
         let n = self.secrets.fetch_add(1, Ordering::SeqCst);
-        let secret = Secret::new(format!("secret-{n}")).expect("short");
+        self.output_of(id, amount, Secret::new(format!("secret-{n}")).expect("short"))
+    }
+
+    /// An output whose proof will have this secret.
+    pub fn output_of(&self, id: KeysetId, amount: u64, secret: Secret) -> Prepared {
+        let n = self.secrets.fetch_add(1, Ordering::SeqCst);
         let r = BlindingFactor::from_bytes(&sha256::Hash::hash(&n.to_le_bytes()).to_byte_array()).expect("a scalar");
         let b = crypto::blind(&self.curve, &secret.y(), &r).expect("not infinity");
         let message = BlindedMessage { amount: Amount::from_u64(amount), id, b: PointBytes::from(&b) };
@@ -390,8 +396,20 @@ impl Bottle {
 
     /// Fresh proofs of these amounts.
     pub async fn fund(&self, amounts: &[u64]) -> Vec<Proof> {
-        let quote = self.paid_quote(amounts.iter().sum()).await;
-        let outputs = self.outputs(amounts);
+        self.fund_outputs(self.outputs(amounts)).await
+    }
+
+    /// A fresh proof with a lock in its secret.
+    pub async fn fund_locked(&self, amount: u64, lock: &Lock) -> Proof {
+        let n = self.secrets.fetch_add(1, Ordering::SeqCst);
+        let nonce = sha256::Hash::hash(&n.to_le_bytes()).to_byte_array();
+        let id = self.mint.keyring().active(&CurrencyUnit::Sat, self.world.now()).expect("a sat keyset").id;
+        let output = self.output_of(id, amount, lock.to_secret(&nonce).expect("short"));
+        self.fund_outputs(vec![output]).await.remove(0)
+    }
+
+    async fn fund_outputs(&self, outputs: Vec<Prepared>) -> Vec<Proof> {
+        let quote = self.paid_quote(outputs.iter().map(|output| output.message.amount.to_u64()).sum()).await;
         let request = MintRequest { quote, outputs: messages(&outputs), signature: None };
         let response = self.mint.issue("bolt11", request).await.expect("paid");
         self.proofs(&outputs, &response.signatures)
