@@ -97,6 +97,8 @@ pub struct Limits {
     pub max_inputs: usize,
     /// Blinded messages per request.
     pub max_outputs: usize,
+    /// Quotes per batch (NUT-29).
+    pub max_batch: usize,
     /// Smallest mint quote, in its unit.
     pub mint_min: Amount,
     /// Largest mint quote, in its unit.
@@ -112,6 +114,7 @@ impl Default for Limits {
         Self {
             max_inputs: 1_000,
             max_outputs: 1_000,
+            max_batch: 100,
             mint_min: Amount::from_u64(1),
             mint_max: Amount::from_u64(100_000_000),
             melt_min: Amount::from_u64(1),

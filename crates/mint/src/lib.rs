@@ -10,6 +10,7 @@
 //!
 //! [`Mint`] is the way in: one method per route of the NUTs.
 
+mod batch;
 pub mod config;
 mod driving;
 mod error;

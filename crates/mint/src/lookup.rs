@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use hazel_protocol::check::{CheckStateRequest, CheckStateResponse, ProofState, ProofStateEntry};
 use hazel_protocol::info::{
-    CachedEndpoint, CachedResponses, ContactInfo, MethodSettings, MintInfo, Nuts, PaymentSettings, Supported,
+    BatchSettings, CachedEndpoint, CachedResponses, ContactInfo, MethodSettings, MintInfo, Nuts, PaymentSettings,
+    Supported,
 };
 use hazel_protocol::restore::{RestoreRequest, RestoreResponse};
 use hazel_protocol::{Amount, BlindedMessage, CurrencyUnit, PointBytes};
@@ -91,6 +92,10 @@ impl Mint {
             nut14: Some(Supported::YES),
             nut19: Some(replayed()),
             nut20: Some(Supported::YES),
+            nut29: Some(BatchSettings {
+                max_batch_size: u64::try_from(limits.max_batch).ok(),
+                methods: Some(vec![BOLT11.to_owned()]),
+            }),
             ..Nuts::default()
         }
     }
@@ -115,7 +120,8 @@ impl Mint {
 /// NUT-19: these answers come from the ledger, so they have no time limit.
 fn replayed() -> CachedResponses {
     let endpoint = |path: &str| CachedEndpoint { method: "POST".to_owned(), path: path.to_owned() };
-    let cached_endpoints = vec![endpoint("/v1/mint/bolt11"), endpoint("/v1/swap"), endpoint("/v1/melt/bolt11")];
+    let cached_endpoints =
+        ["/v1/mint/bolt11", "/v1/mint/bolt11/batch", "/v1/swap", "/v1/melt/bolt11"].map(endpoint).to_vec();
     CachedResponses { ttl: None, cached_endpoints }
 }
 

@@ -37,7 +37,7 @@ fn is_issued_in_full(quote: &MintQuote) -> bool {
     quote.amount.is_some_and(|amount| quote.amount_issued >= amount)
 }
 
-fn response(quote: MintQuote) -> MintQuoteBolt11Response {
+pub(crate) fn response(quote: MintQuote) -> MintQuoteBolt11Response {
     MintQuoteBolt11Response {
         state: state_of(&quote),
         quote: quote.id,
@@ -161,18 +161,30 @@ impl Mint {
         quote: MintQuote,
         request: MintRequest,
     ) -> Result<Vec<BlindSignature>, MintError> {
-        check_signature(quote.pubkey.as_ref(), &request)?;
-        match state_of(&quote) {
-            MintQuoteState::Paid => {}
-            MintQuoteState::Issued => return Err(MintError::refused(ErrorCode::QuoteAlreadyIssued)),
-            MintQuoteState::Unpaid => {
-                self.wonder_about(&quote);
-                return Err(MintError::refused(ErrorCode::QuoteNotPaid));
-            }
-        }
+        check_signature(quote.pubkey.as_ref(), request.signature.as_deref(), &quote.id, &request.outputs)?;
+        self.require_paid(&quote)?;
         let outputs = self.verify_issue(&quote, request).await?;
         let operation = self.new_operation();
-        self.drive(operation, |mint| async move { run(&mint, operation, quote.id, outputs).await }).await
+        self.drive(operation, |mint| async move {
+            let draws = vec![(quote.id, outputs.sum)];
+            run_issue(&mint, operation, draws, outputs).await
+        })
+        .await
+    }
+
+    /// That ecash can be issued on `quote` now.
+    ///
+    /// # Errors
+    /// 20001, and then the reconciler asks about it; 20002.
+    pub(crate) fn require_paid(&self, quote: &MintQuote) -> Result<(), MintError> {
+        match state_of(quote) {
+            MintQuoteState::Paid => Ok(()),
+            MintQuoteState::Issued => Err(MintError::refused(ErrorCode::QuoteAlreadyIssued)),
+            MintQuoteState::Unpaid => {
+                self.wonder_about(quote);
+                Err(MintError::refused(ErrorCode::QuoteNotPaid))
+            }
+        }
     }
 
     async fn verify_issue(&self, quote: &MintQuote, request: MintRequest) -> Result<VerifiedOutputs, MintError> {
@@ -191,22 +203,16 @@ impl Mint {
 }
 
 /// Signs, then one commit that decides. Nothing is in the ledger before it, so there is nothing to undo.
-async fn run(
+pub(crate) async fn run_issue(
     mint: &Mint,
     operation: OperationId,
-    quote: QuoteId,
+    draws: Vec<(QuoteId, Amount)>,
     outputs: VerifiedOutputs,
 ) -> Result<Vec<BlindSignature>, MintError> {
     failpoint!("issue-before-sign");
-    let sum = outputs.sum;
     let signed = sign_outputs(&*mint.ports.signer, outputs.to_sign).await?;
     failpoint!("issue-after-sign");
-    let issue = Issue {
-        operation,
-        draws: vec![(quote, sum)],
-        outputs: signed.iter().map(SignedOutput::row).collect(),
-        now: mint.now(),
-    };
+    let issue = Issue { operation, draws, outputs: signed.iter().map(SignedOutput::row).collect(), now: mint.now() };
     mint.apply(Change::Issue(issue)).await?;
     failpoint!("issue-after-commit");
     Ok(signed.into_iter().map(SignedOutput::into_signature).collect())

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use hazel_protocol::crypto::hash_to_curve;
-use hazel_protocol::mint::MintRequest;
+use hazel_protocol::mint::{MintBatchRequest, MintRequest};
 use hazel_protocol::swap::SwapRequest;
 use hazel_protocol::{Amount, BlindSignature, BlindedMessage, ErrorCode, KeysetId, PointBytes, Proof, QuoteId, Secret};
 
@@ -53,6 +53,10 @@ impl Asked {
 
     pub(crate) fn issue(request: &MintRequest) -> Self {
         Self { inputs: Vec::new(), outputs: asked_outputs(&request.outputs), quotes: vec![request.quote.clone()] }
+    }
+
+    pub(crate) fn batch(request: &MintBatchRequest) -> Self {
+        Self { inputs: Vec::new(), outputs: asked_outputs(&request.outputs), quotes: request.quotes.to_vec() }
     }
 }
 
@@ -136,7 +140,7 @@ impl Mint {
     ) -> Result<Found, MintError> {
         let Some(operation) = self.operation_of(spent.first(), outputs).await? else { return Ok(Found::Other) };
         let contents = self.ports.store.contents(operation).await?;
-        if !same_kind(&contents, kind) || contents.quotes != quotes {
+        if !same_kind(&contents, kind) || !same_quotes(&contents, quotes) {
             return Ok(Found::Other);
         }
         if !same_inputs(&contents, spent) || !same_outputs(&contents, outputs) {
@@ -163,6 +167,12 @@ impl Mint {
 
 fn same_kind(contents: &Contents, kind: OperationKind) -> bool {
     contents.inputs.iter().all(|input| input.kind == kind) && contents.outputs.iter().all(|output| output.kind == kind)
+}
+
+/// Whether the operation's quotes are exactly these, in any order.
+fn same_quotes(contents: &Contents, quotes: &[QuoteId]) -> bool {
+    contents.quotes.len() == quotes.len()
+        && contents.quotes.iter().collect::<BTreeSet<_>>() == quotes.iter().collect::<BTreeSet<_>>()
 }
 
 /// Whether the operation's inputs are exactly these, in any order.

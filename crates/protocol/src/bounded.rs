@@ -130,6 +130,8 @@ impl<'de, T: Deserialize<'de>, const N: usize> Deserialize<'de> for BoundedVec<T
 pub(crate) const TOO_MANY_INPUTS: &str = "too many inputs";
 /// How the error of a list of outputs that is too long begins.
 pub(crate) const TOO_MANY_OUTPUTS: &str = "too many outputs";
+/// How the error of a list of quotes that is too long begins.
+pub(crate) const TOO_MANY_QUOTES: &str = "too many quotes";
 
 /// A list whose errors call its items inputs, for `#[serde(deserialize_with)]`.
 pub(crate) fn inputs<'de, D, T, const N: usize>(d: D) -> Result<BoundedVec<T, N>, D::Error>
@@ -147,6 +149,15 @@ where
     T: Deserialize<'de>,
 {
     d.deserialize_seq(ListVisitor { what: "outputs", item: PhantomData })
+}
+
+/// A list whose errors call its items quotes, for `#[serde(deserialize_with)]`.
+pub(crate) fn quotes<'de, D, T, const N: usize>(d: D) -> Result<BoundedVec<T, N>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    d.deserialize_seq(ListVisitor { what: "quotes", item: PhantomData })
 }
 
 /// As [`outputs`], for a list that may be missing or `null`.

@@ -2,7 +2,7 @@
 
 use serde::de::DeserializeOwned;
 
-use crate::bounded::{TOO_MANY_INPUTS, TOO_MANY_OUTPUTS};
+use crate::bounded::{TOO_MANY_INPUTS, TOO_MANY_OUTPUTS, TOO_MANY_QUOTES};
 use crate::error::ErrorCode;
 use crate::text::neutralise;
 
@@ -18,13 +18,15 @@ pub struct JsonError {
 }
 
 impl JsonError {
-    /// The code of the NUTs for what is wrong, where they have one: too many inputs, too many outputs.
+    /// The code of the NUTs for what is wrong, where they have one: too many inputs, outputs or quotes.
     pub fn error_code(&self) -> Option<ErrorCode> {
         // What a peer sent never stands at the beginning of a message.
         if self.message.starts_with(TOO_MANY_INPUTS) {
             Some(ErrorCode::MaxInputsExceeded)
         } else if self.message.starts_with(TOO_MANY_OUTPUTS) {
             Some(ErrorCode::MaxOutputsExceeded)
+        } else if self.message.starts_with(TOO_MANY_QUOTES) {
+            Some(ErrorCode::MaxBatchSizeExceeded)
         } else {
             None
         }

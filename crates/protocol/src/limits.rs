@@ -12,6 +12,8 @@ pub const MAX_OUTPUTS: usize = 1000;
 pub const MAX_YS: usize = 1000;
 /// Most blinded messages in one restore request (NUT-09). A count.
 pub const MAX_RESTORE_OUTPUTS: usize = 1000;
+/// Most quotes in one batch (NUT-29). A count.
+pub const MAX_BATCH: usize = 1000;
 /// Most keysets a mint may list (NUT-02). A count.
 pub const MAX_KEYSETS: usize = 10_000;
 /// Most amounts in one keyset (NUT-01). A count.

@@ -4,8 +4,9 @@ use axum::http::StatusCode;
 use hazel_mint::{Blame, MintError};
 use hazel_protocol::{
     CheckStateRequest, CheckStateResponse, KeysResponse, KeysetId, KeysetsResponse, MeltQuoteBolt11Request,
-    MeltQuoteBolt11Response, MeltRequest, MintInfo, MintQuoteBolt11Request, MintQuoteBolt11Response, MintRequest,
-    MintResponse, QuoteId, RestoreRequest, RestoreResponse, SwapRequest, SwapResponse,
+    MeltQuoteBolt11Response, MeltRequest, MintBatchRequest, MintInfo, MintQuoteBolt11Request, MintQuoteBolt11Response,
+    MintQuotesCheckRequest, MintRequest, MintResponse, QuoteId, RestoreRequest, RestoreResponse, SwapRequest,
+    SwapResponse,
 };
 
 use super::App;
@@ -26,6 +27,8 @@ pub(super) fn table() -> Vec<Endpoint> {
         post("/v1/mint/quote/{method}", open_mint_quote).named("openMintQuote", "ask how to pay for ecash (NUT-04)"),
         get("/v1/mint/quote/{method}/{quote_id}", mint_quote).named("mintQuote", "the state of a mint quote (NUT-04)"),
         post("/v1/mint/{method}", issue).named("mint", "ecash for a paid quote (NUT-04)"),
+        post("/v1/mint/quote/{method}/check", mint_quotes).named("mintQuotes", "the states of mint quotes (NUT-29)"),
+        post("/v1/mint/{method}/batch", issue_batch).named("mintBatch", "ecash for several paid quotes (NUT-29)"),
         post("/v1/melt/quote/{method}", open_melt_quote).named("openMeltQuote", "ask what a payment costs (NUT-05)"),
         get("/v1/melt/quote/{method}/{quote_id}", melt_quote).named("meltQuote", "the state of a melt quote (NUT-05)"),
         post("/v1/melt/{method}", melt).named("melt", "pay with ecash (NUT-05, NUT-08)"),
@@ -87,6 +90,20 @@ async fn mint_quote(app: App, (method, quote): (MethodName, QuoteId)) -> Reply<M
 // NUT-04, NUT-23
 async fn issue(app: App, method: MethodName, request: MintRequest) -> Reply<MintResponse> {
     app.call(app.mint.issue(method.as_str(), request)).await
+}
+
+// NUT-29
+async fn mint_quotes(
+    app: App,
+    method: MethodName,
+    request: MintQuotesCheckRequest,
+) -> Reply<Vec<MintQuoteBolt11Response>> {
+    app.call(app.mint.mint_quotes(method.as_str(), request)).await
+}
+
+// NUT-29
+async fn issue_batch(app: App, method: MethodName, request: MintBatchRequest) -> Reply<MintResponse> {
+    app.call(app.mint.issue_batch(method.as_str(), request)).await
 }
 
 // NUT-05, NUT-23

@@ -374,11 +374,16 @@ impl Bottle {
 
     /// A paid quote for `amount`.
     pub async fn paid_quote(&self, amount: u64) -> QuoteId {
+        self.paid_locked_quote(amount, None).await
+    }
+
+    /// A paid quote for `amount`, locked to a key if one is given (NUT-20).
+    pub async fn paid_locked_quote(&self, amount: u64, pubkey: Option<PublicKey>) -> QuoteId {
         let request = MintQuoteBolt11Request {
             amount: Amount::from_u64(amount),
             unit: CurrencyUnit::Sat,
             description: None,
-            pubkey: None,
+            pubkey,
         };
         let quote = self.mint.open_mint_quote("bolt11", request).await.expect("within limits");
         let (hash, msat) = read_invoice(&quote.request).expect("ours");

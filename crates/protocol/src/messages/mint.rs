@@ -1,11 +1,12 @@
-//! `POST /v1/mint/quote/bolt11`, `GET /v1/mint/quote/bolt11/{quote_id}`, `POST /v1/mint/bolt11` (NUT-04, NUT-20, NUT-23).
+//! `POST /v1/mint/quote/bolt11`, `GET /v1/mint/quote/bolt11/{quote_id}`, `POST /v1/mint/bolt11` (NUT-04, NUT-20, NUT-23), and
+//! `POST /v1/mint/quote/bolt11/check`, `POST /v1/mint/bolt11/batch` (NUT-29).
 
 use serde::{Deserialize, Serialize};
 
 use super::{UnknownState, state_text};
 use crate::amount::Amount;
 use crate::bounded::BoundedVec;
-use crate::limits::{MAX_DESCRIPTION_BYTES, MAX_OUTPUTS, MAX_REQUEST_BYTES, MAX_SIGNATURE_BYTES};
+use crate::limits::{MAX_BATCH, MAX_DESCRIPTION_BYTES, MAX_OUTPUTS, MAX_REQUEST_BYTES, MAX_SIGNATURE_BYTES};
 use crate::point::PublicKey;
 use crate::proof::{BlindSignature, Outputs};
 use crate::quote::QuoteId;
@@ -92,6 +93,36 @@ pub struct MintRequest {
     )]
     pub signature: Option<String>,
 }
+
+/// Asks for several quotes at once (NUT-29).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MintQuotesCheckRequest {
+    /// The quotes, none twice.
+    #[serde(deserialize_with = "crate::bounded::quotes")]
+    pub quotes: BoundedVec<QuoteId, MAX_BATCH>,
+}
+
+/// Asks for signatures in exchange for several paid quotes at once (NUT-29).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MintBatchRequest {
+    /// The quotes, none twice.
+    #[serde(deserialize_with = "crate::bounded::quotes")]
+    pub quotes: BoundedVec<QuoteId, MAX_BATCH>,
+    /// What is expected of each quote, in the minor unit and the order of `quotes`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quote_amounts: Option<BoundedVec<Amount, MAX_BATCH>>,
+    /// The outputs to sign; their sum is that of the quotes.
+    #[serde(deserialize_with = "crate::bounded::outputs")]
+    pub outputs: Outputs,
+    /// For each quote that is locked the signature of its key over quote id and all outputs (NUT-20), in hex; `null` for others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signatures: Option<BoundedVec<Option<QuoteSignature>, MAX_BATCH>>,
+}
+
+/// A signature for a locked quote (NUT-20), in hex, at most [`MAX_SIGNATURE_BYTES`] bytes. Whether it is one shows when it is verified.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct QuoteSignature(#[serde(deserialize_with = "bounded::<_, MAX_SIGNATURE_BYTES>")] pub String);
 
 /// The signatures, in the order of the outputs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -22,7 +22,10 @@ pub use melt::{
     AmountlessOption, MeltOptions, MeltQuoteBolt11Request, MeltQuoteBolt11Response, MeltQuoteState, MeltRequest,
     MppOption,
 };
-pub use mint::{MintQuoteBolt11Request, MintQuoteBolt11Response, MintQuoteState, MintRequest, MintResponse};
+pub use mint::{
+    MintBatchRequest, MintQuoteBolt11Request, MintQuoteBolt11Response, MintQuoteState, MintQuotesCheckRequest,
+    MintRequest, MintResponse, QuoteSignature,
+};
 pub use restore::{RestoreRequest, RestoreResponse};
 pub use swap::{SwapRequest, SwapResponse};
 
