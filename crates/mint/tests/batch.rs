@@ -18,22 +18,20 @@ fn batch(quotes: &[QuoteId], outputs: &[Prepared]) -> MintBatchRequest {
     }
 }
 
-fn amounts(amounts: &[u64]) -> Option<BoundedVec<Amount, MAX_BATCH>> {
-    let amounts: Vec<_> = amounts.iter().copied().map(Amount::from_u64).collect();
-    Some(amounts.try_into().expect("few"))
+fn amounts(amounts: &[u64]) -> BoundedVec<Amount, MAX_BATCH> {
+    amounts.iter().copied().map(Amount::from_u64).collect::<Vec<_>>().try_into().expect("few")
 }
 
-fn signatures(list: Vec<Option<String>>) -> Option<BoundedVec<Option<QuoteSignature>, MAX_BATCH>> {
-    let list: Vec<_> = list.into_iter().map(|text| text.map(QuoteSignature)).collect();
-    Some(list.try_into().expect("few"))
+fn signatures(list: Vec<Option<String>>) -> BoundedVec<Option<QuoteSignature>, MAX_BATCH> {
+    list.into_iter().map(|text| text.map(QuoteSignature)).collect::<Vec<_>>().try_into().expect("few")
 }
 
 /// NUT-20: over the quote id and every `B_`.
-fn sign(bottle: &Bottle, key: &SecretKey, quote: &QuoteId, outputs: &[Prepared]) -> Option<String> {
+fn sign(bottle: &Bottle, key: &SecretKey, quote: &QuoteId, outputs: &[Prepared]) -> String {
     let message = outputs.iter().fold(quote.as_str().to_owned(), |text, output| text + &output.message.b.to_string());
     let digest = sha256::Hash::hash(message.as_bytes()).to_byte_array();
     let signature = sign_digest(&bottle.curve, key, &digest, &[1; 32]);
-    Some(signature.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}")))
+    signature.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 async fn states(bottle: &Bottle, quotes: &[QuoteId]) -> Vec<MintQuoteState> {
@@ -47,7 +45,7 @@ async fn a_batch_draws_on_all_its_quotes_and_its_repeat_gets_the_same_signatures
     let mut bottle = Bottle::new(config()).await;
     let quotes = [bottle.paid_quote(5).await, bottle.paid_quote(3).await];
     let outputs = bottle.outputs(&[4, 4]);
-    let request = MintBatchRequest { quote_amounts: amounts(&[5, 3]), ..batch(&quotes, &outputs) };
+    let request = MintBatchRequest { quote_amounts: Some(amounts(&[5, 3])), ..batch(&quotes, &outputs) };
     let first = bottle.mint.issue_batch("bolt11", request.clone()).await.expect("paid");
     assert_eq!(bottle.proofs(&outputs, &first.signatures).len(), 2);
     assert_eq!(states(&bottle, &quotes).await, [MintQuoteState::Issued; 2]);
@@ -92,12 +90,12 @@ async fn every_rule_of_a_batch_has_its_code_and_changes_nothing() {
         ("an unpaid quote", batch(&[a.clone(), unpaid], &eight), 20_001),
         ("too little out", batch(&paid, &bottle.outputs(&[4])), 11_005),
         ("too much out", batch(&paid, &bottle.outputs(&[8, 1])), 11_005),
-        ("an amount too few", MintBatchRequest { quote_amounts: amounts(&[8]), ..plain.clone() }, 10_000),
-        ("other amounts", MintBatchRequest { quote_amounts: amounts(&[4, 4]), ..plain.clone() }, 11_005),
-        ("a signature too few", MintBatchRequest { signatures: signatures(vec![None]), ..plain.clone() }, 20_008),
+        ("an amount too few", MintBatchRequest { quote_amounts: Some(amounts(&[8])), ..plain.clone() }, 10_000),
+        ("other amounts", MintBatchRequest { quote_amounts: Some(amounts(&[4, 4])), ..plain.clone() }, 11_005),
+        ("a signature too few", MintBatchRequest { signatures: Some(signatures(vec![None])), ..plain.clone() }, 20_008),
         (
             "a signature for a quote that is not locked",
-            MintBatchRequest { signatures: signatures(vec![None, Some("ab".repeat(64))]), ..plain.clone() },
+            MintBatchRequest { signatures: Some(signatures(vec![None, Some("ab".repeat(64))])), ..plain.clone() },
             20_008,
         ),
     ];
@@ -122,16 +120,16 @@ async fn locked_quotes_of_a_batch_want_the_signature_of_their_key_over_all_outpu
     let other_key = SecretKey::from_bytes(&[4; 32]).expect("in range");
     for (what, list) in [
         ("none", None),
-        ("null for the locked one", signatures(vec![None, None])),
-        ("of another key", signatures(vec![sign(&bottle, &other_key, &locked, &outputs), None])),
-        ("of another quote", signatures(vec![sign(&bottle, &key, &free, &outputs), None])),
-        ("over fewer outputs", signatures(vec![sign(&bottle, &key, &locked, &outputs[..1]), None])),
-        ("in the wrong place", signatures(vec![None, good.clone()])),
+        ("null for the locked one", Some(signatures(vec![None, None]))),
+        ("of another key", Some(signatures(vec![Some(sign(&bottle, &other_key, &locked, &outputs)), None]))),
+        ("of another quote", Some(signatures(vec![Some(sign(&bottle, &key, &free, &outputs)), None]))),
+        ("over fewer outputs", Some(signatures(vec![Some(sign(&bottle, &key, &locked, &outputs[..1])), None]))),
+        ("in the wrong place", Some(signatures(vec![None, Some(good.clone())]))),
     ] {
         let request = MintBatchRequest { signatures: list, ..batch(&quotes, &outputs) };
         assert_eq!(code(&bottle.mint.issue_batch("bolt11", request).await), 20_008, "{what}");
     }
-    let request = MintBatchRequest { signatures: signatures(vec![good, None]), ..batch(&quotes, &outputs) };
+    let request = MintBatchRequest { signatures: Some(signatures(vec![Some(good), None])), ..batch(&quotes, &outputs) };
     bottle.mint.issue_batch("bolt11", request).await.expect("signed");
 }
 
