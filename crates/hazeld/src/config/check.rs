@@ -9,7 +9,7 @@ use std::time::Duration;
 use hazel_lightning::fake::Settle;
 use hazel_mint::ports::Timestamp;
 use hazel_mint::{InfoConfig, Limits, MintConfig, UnitConfig};
-use hazel_protocol::{Amount, CurrencyUnit, MAX_INPUTS, MAX_KEYS_PER_KEYSET, MAX_OUTPUTS};
+use hazel_protocol::{Amount, CurrencyUnit, MAX_BATCH, MAX_INPUTS, MAX_KEYS_PER_KEYSET, MAX_OUTPUTS};
 
 use super::file::{
     DatabaseSection, File, HttpSection, LightningSection, LimitsSection, LogSection, MintSection, SeedSection,
@@ -119,6 +119,7 @@ fn limits(section: &LimitsSection) -> Result<Limits, String> {
     let limits = Limits {
         max_inputs: count("max_inputs", section.max_inputs, default.max_inputs, MAX_INPUTS)?,
         max_outputs: count("max_outputs", section.max_outputs, default.max_outputs, MAX_OUTPUTS)?,
+        max_batch: count("max_batch", section.max_batch, default.max_batch, MAX_BATCH)?,
         mint_min: amount(section.mint_min, default.mint_min),
         mint_max: amount(section.mint_max, default.mint_max),
         melt_min: amount(section.melt_min, default.melt_min),

@@ -66,6 +66,7 @@ pub(super) struct UnitSection {
 pub(super) struct LimitsSection {
     pub(super) max_inputs: Option<usize>,
     pub(super) max_outputs: Option<usize>,
+    pub(super) max_batch: Option<usize>,
     pub(super) mint_min: Option<u64>,
     pub(super) mint_max: Option<u64>,
     pub(super) melt_min: Option<u64>,
