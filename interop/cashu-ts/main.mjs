@@ -10,23 +10,16 @@
 // the keyset and the quote announce. The first disagreement ends the run with exit code 1.
 
 import assert from 'node:assert/strict';
-import { setTimeout as sleep } from 'node:timers/promises';
 import {
   CheckStateEnum,
   MeltQuoteState,
-  MintOperationError,
   MintQuoteState,
   Wallet,
   getEncodedToken,
   hasValidDleq,
-  sumProofs,
 } from '@cashu/cashu-ts';
-
-const [mintUrl, payeeUrl] = process.argv.slice(2);
-if (!mintUrl || !payeeUrl) {
-  console.error('usage: node main.mjs MINT_URL PAYEE_URL');
-  process.exit(2);
-}
+import { locks } from './locks.mjs';
+import { assertStates, inputFee, mintUrl, open, payeeUrl, refused, sum, until } from './wallet.mjs';
 
 // NUT error codes: https://github.com/cashubtc/nuts/blob/main/error_codes.md
 const TOKEN_ALREADY_SPENT = 11001;
@@ -38,46 +31,12 @@ const QUOTE_ALREADY_ISSUED = 20002;
 const SEED = Uint8Array.from({ length: 64 }, (_, i) => i);
 const MINTED = 1000n;
 const SENT = 21n;
-const SETTLE_TIMEOUT_MS = 30_000;
-
-const sum = (proofs) => sumProofs(proofs).toBigInt();
-const inputFee = (wallet, proofs) => wallet.getFeesForProofs(proofs).toBigInt();
-
-async function open(options) {
-  const wallet = new Wallet(mintUrl, { unit: 'sat', ...options });
-  await wallet.loadMint();
-  return wallet;
-}
-
-async function refused(code, what, attempt) {
-  await assert.rejects(attempt, (error) => {
-    assert.ok(error instanceof MintOperationError, `${what}: not a NUT error: ${error}`);
-    assert.equal(error.code, code, `${what}: ${error.message}`);
-    return true;
-  });
-}
-
-async function until(what, check) {
-  const deadline = Date.now() + SETTLE_TIMEOUT_MS;
-  while (Date.now() < deadline) {
-    const found = await check();
-    if (found) return found;
-    await sleep(100);
-  }
-  assert.fail(`${what} did not happen within ${SETTLE_TIMEOUT_MS} ms`);
-}
 
 function assertDleq(wallet, proofs, from) {
   for (const proof of proofs) {
     const keyset = wallet.getKeyset(proof.id);
     assert.ok(hasValidDleq(proof, keyset, { require: true }), `${from}: a proof has no valid DLEQ`);
   }
-}
-
-async function assertStates(wallet, proofs, state) {
-  const entries = await wallet.checkProofsStates(proofs);
-  assert.equal(entries.length, proofs.length, 'one state for each proof asked about');
-  for (const entry of entries) assert.equal(entry.state, state);
 }
 
 // NUT-01, NUT-02, NUT-06: the mint describes itself, and its keyset ids follow from its keys.
@@ -223,6 +182,8 @@ async function main() {
     return result;
   };
 
+  const payee = new Wallet(payeeUrl, { unit: 'sat' });
+  await payee.loadMint();
   const alice = await open({ bip39seed: SEED });
   await step('describe', () => describe(alice));
   const minted = await step('mint 1000', () => mint(alice));
@@ -241,6 +202,7 @@ async function main() {
     `balances: minted ${MINTED} = kept ${kept} + received ${sum(received)} + paid ${amount}` +
       ` + Lightning fee ${lightningFee} (of a reserve of ${reserve}) + input fees ${fees}`,
   );
+  await locks(step, payee);
 }
 
 await main();
