@@ -197,6 +197,35 @@ async function lockedQuote(wallet) {
   assert.equal(sum(proofs), 21n);
 }
 
+// NUT-17: what a wallet waits for is told to it.
+async function subscriptions(wallet, payee) {
+  const quote = await wallet.createMintQuoteBolt11(32n);
+  const paid = await wallet.on.onceMintPaid(quote.quote, { timeoutMs: 30_000 });
+  assert.equal(paid.state, MintQuoteState.PAID);
+  const proofs = await wallet.mintProofsBolt11(32n, quote.quote);
+
+  const told = [];
+  const fail = (error) => assert.fail(String(error));
+  const stopStates = await wallet.on.proofStateUpdates(proofs, (state) => told.push(state), fail);
+  await until('the states as they are', () => told.length === proofs.length);
+  for (const state of told) assert.equal(state.state, CheckStateEnum.UNSPENT);
+
+  const bill = await payee.createMintQuoteBolt11(10n);
+  const melt = await wallet.createMeltQuoteBolt11(bill.request);
+  const melted = wallet.on.onceMeltPaid(melt.quote, { timeoutMs: 30_000 });
+  const answer = await wallet.meltProofsBolt11(melt, proofs);
+  assert.equal((await melted).payment_preimage, answer.quote.payment_preimage);
+  await until('every proof pending, then spent', () => told.length === 3 * proofs.length);
+  const states = (y) => told.filter((entry) => entry.Y === y).map((entry) => entry.state);
+  const story = [CheckStateEnum.UNSPENT, CheckStateEnum.PENDING, CheckStateEnum.SPENT];
+  for (const y of new Set(told.map((entry) => entry.Y))) assert.deepEqual(states(y), story);
+  stopStates();
+  wallet.mint.disconnectWebSocket();
+  const spent = sum(proofs) - sum(answer.change);
+  const most = 10n + inputFee(wallet, proofs) + melt.fee_reserve.toBigInt();
+  assert.ok(spent >= 10n && spent <= most, `${spent} for 10 and at most ${most}`);
+}
+
 export async function locks(step, payee) {
   const wallet = await open({});
   const info = wallet.getMintInfo();
@@ -211,4 +240,5 @@ export async function locks(step, payee) {
   await step('melt without waiting', () => asyncMelt(wallet, payee));
   await step('locked mint quote', () => lockedQuote(wallet));
   await step('batch of mint quotes', () => batch(wallet));
+  await step('subscriptions', () => subscriptions(wallet, payee));
 }

@@ -96,8 +96,16 @@ impl Mint {
                 max_batch_size: u64::try_from(limits.max_batch).ok(),
                 methods: Some(vec![BOLT11.to_owned()]),
             }),
-            ..Nuts::default()
+            other: [("17".to_owned(), self.subscriptions())].into(),
         }
+    }
+
+    /// NUT-17, for each unit that has quotes.
+    fn subscriptions(&self) -> serde_json::Value {
+        let commands = ["bolt11_mint_quote", "bolt11_melt_quote", "proof_state"];
+        let setting = |unit: CurrencyUnit| json!({ "method": BOLT11, "unit": unit, "commands": commands });
+        let supported: Vec<_> = self.quoted_units().map(setting).collect();
+        json!({ "supported": supported })
     }
 
     fn methods(&self, min: Amount, max: Amount, options: &serde_json::Value) -> PaymentSettings {
@@ -109,11 +117,16 @@ impl Mint {
             max_amount: Some(max),
             options: Some(options.clone()),
         };
-        let ring = self.keyring();
+        PaymentSettings { methods: self.quoted_units().map(setting).collect(), disabled: false }
+    }
+
+    /// The units that quotes can be made in now.
+    fn quoted_units(&self) -> impl Iterator<Item = CurrencyUnit> {
         let now = self.now();
         let serves = |keyset: &KeysetRecord| keyset.signs(now) && msat_per_unit(&keyset.unit).is_ok();
-        let units = ring.iter().filter(|keyset| serves(keyset));
-        PaymentSettings { methods: units.map(|keyset| setting(keyset.unit.clone())).collect(), disabled: false }
+        let ring = self.keyring();
+        let units: Vec<_> = ring.iter().filter(|keyset| serves(keyset)).map(|keyset| keyset.unit.clone()).collect();
+        units.into_iter()
     }
 }
 
@@ -125,7 +138,7 @@ fn replayed() -> CachedResponses {
     CachedResponses { ttl: None, cached_endpoints }
 }
 
-fn entry(y: PointBytes, known: Option<KnownInput>) -> ProofStateEntry {
+pub(crate) fn entry(y: PointBytes, known: Option<KnownInput>) -> ProofStateEntry {
     match known {
         None => ProofStateEntry { y, state: ProofState::Unspent, witness: None },
         Some(known) => {

@@ -14,6 +14,7 @@ use tokio::sync::{Notify, oneshot};
 use crate::config::MintConfig;
 use crate::driving::{BusyGuard, Driving, DrivingGuard};
 use crate::error::MintError;
+use crate::events::Hub;
 use crate::keyring::Keyring;
 use crate::ports::{
     Applied, ApplyError, Change, Conflict, Environment, KeysetRecord, LatchKeyset, OperationId, OwnerId, Payments,
@@ -67,6 +68,8 @@ pub struct Mint {
     pub(crate) questions: Questions,
     /// When the stream of payments had last been read to its end, in seconds since the epoch; 0 for never.
     pub(crate) caught_up: AtomicU64,
+    /// Who listens to what.
+    pub(crate) hub: Arc<Hub>,
     /// One keyset is added at a time.
     pub(crate) adding_keyset: tokio::sync::Mutex<()>,
 }
@@ -106,6 +109,7 @@ impl Mint {
             wake: Wake::default(),
             questions: Questions::default(),
             caught_up: AtomicU64::new(0),
+            hub: Arc::default(),
             adding_keyset: tokio::sync::Mutex::default(),
         })
     }
@@ -243,6 +247,7 @@ impl Mint {
     pub async fn drain(&self, within: Duration) -> bool {
         self.draining.store(true, Ordering::Release);
         self.stop.notify_waiters();
+        self.hub.close();
         let idle = self.driving.idle().boxed();
         let timeout: BoxFuture<'static, ()> = self.ports.environment.sleep(within);
         match select(idle, timeout).await {

@@ -11,7 +11,8 @@ use crate::error::{Group, MintError};
 use crate::keyring::{Keyring, path_of};
 use crate::mint::{Mint, Ports};
 use crate::ports::{
-    AddKeyset, ApplyError, BindSeed, Change, Conflict, KeysetPath, KeysetRecord, ReadError, SignerError, Timestamp,
+    AddKeyset, ApplyError, BindSeed, Change, Conflict, KeysetPath, KeysetRecord, Observer, ReadError, SignerError,
+    Timestamp,
 };
 
 /// Why a mint cannot be opened.
@@ -77,10 +78,30 @@ impl Mint {
         bind_seed(&ports).await?;
         let units = config.units.clone();
         let mint = Self::assemble(config, ports, Keyring::new(records));
+        mint.listen_to_ledger().await?;
         for unit in units {
             mint.require_keyset(unit).await?;
         }
         Ok(mint)
+    }
+
+    /// Hears of every commit from now on. What earlier starts left unfinished is remembered first, so that its end can be told.
+    async fn listen_to_ledger(&self) -> Result<(), ReadError> {
+        const PAGE: u32 = 1_000;
+        let store = &self.ports.store;
+        let mut after = None;
+        loop {
+            let page = store.unfinished(after, PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.id);
+            for operation in page {
+                let contents = store.contents(operation.id).await?;
+                self.hub.remember(operation.id, contents.inputs.iter().map(|input| &input.row));
+            }
+        }
+        let hub: Arc<dyn Observer> = self.hub.clone();
+        store.observe(hub);
+        Ok(())
     }
 
     /// Adds a keyset when `unit` has none that signs. One that would be born expired helps nobody: then the unit only spends.

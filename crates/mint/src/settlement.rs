@@ -108,7 +108,12 @@ impl Mint {
 
     /// Somebody looked at an unpaid quote: have the reconciler ask about it, unless it just did.
     pub(crate) fn wonder_about(&self, quote: &MintQuote) {
-        if self.questions.wonder(&quote.id, self.now()) {
+        self.wonder_about_id(&quote.id);
+    }
+
+    /// As [`wonder_about`](Self::wonder_about), by the quote's id.
+    pub(crate) fn wonder_about_id(&self, quote: &QuoteId) {
+        if self.questions.wonder(quote, self.now()) {
             self.wake.quotes_bell.notify_one();
         }
     }

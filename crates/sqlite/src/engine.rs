@@ -67,6 +67,12 @@ impl<L: Ledger> Engine<L> {
         self.writes.apply(change).await
     }
 
+    /// Has `listener` hear of every commit from now on, in their order, before their callers do.
+    #[cfg(feature = "mint")]
+    pub(crate) fn listen(&self, listener: impl Fn(&L::Change, &L::Answer) + Send + Sync + 'static) {
+        self.writes.listen(listener);
+    }
+
     /// Runs a read in one transaction on a reading thread.
     pub(crate) async fn read<T: Send + 'static>(
         &self,

@@ -10,8 +10,8 @@
 //! | COMMIT | not known: the group is applied once more on a new connection | as usual, or ambiguous when that fails too |
 //! | a sync | not known, now or later | ambiguous; the store stops for good |
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 
 use rusqlite::Connection;
@@ -57,6 +57,29 @@ pub(crate) enum WriteError<R> {
     Corrupt(String),
 }
 
+/// What hears of each committed change, on the writing thread.
+type Listener<L> = Box<dyn Fn(&<L as Ledger>::Change, &<L as Ledger>::Answer) + Send + Sync>;
+
+/// Where the listener stands, if there is one.
+pub(crate) struct Notice<L: Ledger>(RwLock<Option<Listener<L>>>);
+
+impl<L: Ledger> Notice<L> {
+    const fn none() -> Self {
+        Self(RwLock::new(None))
+    }
+
+    fn set(&self, listener: Listener<L>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(listener);
+    }
+
+    fn tell(&self, job: &Job<L>, answer: &Answer<L>) {
+        let listener = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        if let (Some(listener), Ok(answer)) = (&*listener, answer) {
+            listener(&job.change, answer);
+        }
+    }
+}
+
 type Answer<L> = Result<<L as Ledger>::Answer, WriteError<<L as Ledger>::Refusal>>;
 
 struct Job<L: Ledger> {
@@ -74,10 +97,17 @@ impl<L: Ledger> Job<L> {
 /// Hands changes to the writer.
 pub(crate) struct WriteHandle<L: Ledger> {
     queue: Arc<Queue<Job<L>>>,
+    notice: Arc<Notice<L>>,
     health: Health,
 }
 
 impl<L: Ledger> WriteHandle<L> {
+    /// Has `listener` hear of every commit from now on, in their order, before their callers do.
+    #[cfg(feature = "mint")]
+    pub(crate) fn listen(&self, listener: impl Fn(&L::Change, &L::Answer) + Send + Sync + 'static) {
+        self.notice.set(Box::new(listener));
+    }
+
     /// Queues a change and waits for its commit. A full queue refuses at once.
     pub(crate) async fn apply(&self, change: L::Change) -> Answer<L> {
         if let Some(reason) = self.health.poisoned() {
@@ -115,12 +145,13 @@ impl<L: Ledger> Writer<L> {
         let log = Log::new(checkpoints, max_wal_pages);
         let connection = connect(&database, &log.pages)?;
         let groups = Groups { database, log, connection: Some(connection), health: health.clone() };
-        let work = Work { queue: Arc::clone(&queue), health: health.clone() };
+        let notice = Arc::new(Notice::none());
+        let work = Work { queue: Arc::clone(&queue), notice: Arc::clone(&notice), health: health.clone() };
         let thread = thread::Builder::new()
             .name("hazel-write".to_owned())
             .spawn(move || work.run(groups))
             .map_err(OpenError::Thread)?;
-        let handle = WriteHandle { queue: Arc::clone(&queue), health };
+        let handle = WriteHandle { queue: Arc::clone(&queue), notice, health };
         Ok((Self { queue, thread: Some(thread) }, handle))
     }
 }
@@ -138,13 +169,14 @@ impl<L: Ledger> Drop for Writer<L> {
 /// The thread's side of the queue. However the thread ends, nobody is left waiting.
 struct Work<L: Ledger> {
     queue: Arc<Queue<Job<L>>>,
+    notice: Arc<Notice<L>>,
     health: Health,
 }
 
 impl<L: Ledger> Work<L> {
     fn run(self, mut groups: Groups) {
         while let Some(jobs) = self.queue.take(MAX_GROUP) {
-            groups.serve(jobs);
+            groups.serve(jobs, &self.notice);
         }
     }
 }
@@ -213,7 +245,7 @@ struct Groups {
 
 impl Groups {
     /// Runs one group and answers its callers.
-    fn serve<L: Ledger>(&mut self, jobs: Vec<Job<L>>) {
+    fn serve<L: Ledger>(&mut self, jobs: Vec<Job<L>>, notice: &Notice<L>) {
         if let Some(reason) = self.health.poisoned() {
             for job in jobs {
                 job.answer(Err(WriteError::Unavailable(reason.clone())));
@@ -223,6 +255,7 @@ impl Groups {
         match self.settle::<L>(&jobs) {
             Ok(answers) => {
                 for (job, answer) in jobs.into_iter().zip(answers) {
+                    notice.tell(&job, &answer);
                     job.answer(answer);
                 }
                 self.log.after_commit();

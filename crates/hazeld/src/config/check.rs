@@ -147,6 +147,8 @@ fn http(section: &HttpSection) -> Result<Http, String> {
         ("max_body_bytes", section.max_body_bytes, 1 << 10..=64 << 20, &mut server.max_body_bytes),
         ("max_in_flight", section.max_in_flight, 1..=100_000, &mut server.max_in_flight),
         ("max_payments_in_flight", section.max_payments_in_flight, 1..=100_000, &mut server.max_payments_in_flight),
+        ("max_sockets", section.max_sockets, 1..=1_000_000, &mut server.sockets.max_sockets),
+        ("max_subscriptions", section.max_subscriptions, 1..=10_000, &mut server.sockets.max_subscriptions),
         ("max_connections", section.max_connections, 1..=1_000_000, &mut connections.max_connections),
     ] {
         *setting = within(key, given.unwrap_or(*setting), &range)?;
@@ -154,6 +156,7 @@ fn http(section: &HttpSection) -> Result<Http, String> {
     for (key, given, setting) in [
         ("request_timeout_secs", section.request_timeout_secs, &mut server.request_timeout),
         ("body_timeout_secs", section.body_timeout_secs, &mut server.body_timeout),
+        ("socket_ping_secs", section.socket_ping_secs, &mut server.sockets.ping),
         ("header_timeout_secs", section.header_timeout_secs, &mut connections.header_timeout),
     ] {
         if let Some(secs) = given {

@@ -84,6 +84,9 @@ pub(super) struct HttpSection {
     pub(super) max_body_bytes: Option<usize>,
     pub(super) request_timeout_secs: Option<u64>,
     pub(super) body_timeout_secs: Option<u64>,
+    pub(super) max_sockets: Option<usize>,
+    pub(super) max_subscriptions: Option<usize>,
+    pub(super) socket_ping_secs: Option<u64>,
     pub(super) header_timeout_secs: Option<u64>,
 }
 

@@ -113,7 +113,7 @@ async fn connection(
         .header_read_timeout(config.header_timeout)
         .max_header_size(config.max_header_bytes)
         .max_headers(config.max_headers);
-    let mut connection = pin!(builder.serve_connection(io, TowerToHyperService::new(router)));
+    let mut connection = pin!(builder.serve_connection(io, TowerToHyperService::new(router)).with_upgrades());
     let served = tokio::select! {
         served = connection.as_mut() => served,
         _ = stopped.changed() => {

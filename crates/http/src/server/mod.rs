@@ -12,6 +12,7 @@
 //! | requests in the engine | [`ServerConfig::max_in_flight`], [`ServerConfig::max_payments_in_flight`] | 503 |
 //! | the time a request takes | [`ServerConfig::request_timeout`] | 504 |
 //! | a client that does not read its answer | [`ListenConfig::write_stall`] | the connection closes |
+//! | web sockets: how many, subscriptions, silence, slow readers | [`SocketConfig`] | 503, an error, the socket closes |
 //!
 //! Every refusal below HTTP itself has the JSON of NUT-00, `{"detail": .., "code": ..}`, whatever went wrong. Codes are those of
 //! the NUTs; where they have none, the round number of the group: 10000 for a request that is malformed.
@@ -28,6 +29,7 @@ mod observe;
 mod routes;
 mod stall;
 mod table;
+mod ws;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,6 +40,7 @@ use axum::http::header::{ALLOW, RETRY_AFTER};
 use axum::http::{Method, StatusCode};
 use axum::middleware::{from_fn, from_fn_with_state};
 use hazel_mint::Mint;
+use tokio::sync::Semaphore;
 use tower_http::cors::{AllowHeaders, Any, CorsLayer};
 
 use admission::{Admission, Kind};
@@ -45,6 +48,7 @@ use answer::Refusal;
 use observe::{REQUEST_ID, RequestIds, catch_panics, observe};
 
 pub use listen::{ListenConfig, serve};
+pub use ws::SocketConfig;
 
 /// How long browsers may remember that they are allowed in. They cap it to a few hours themselves.
 const PREFLIGHT_AGE: Duration = Duration::from_hours(24);
@@ -66,6 +70,8 @@ pub struct ServerConfig {
     pub request_timeout: Duration,
     /// How long caches may keep keys, keysets and info, in seconds. After a rotation a wallet may see the old ones for as long.
     pub cache_secs: u32,
+    /// What web sockets may claim (NUT-17).
+    pub sockets: SocketConfig,
 }
 
 impl Default for ServerConfig {
@@ -78,6 +84,7 @@ impl Default for ServerConfig {
             body_timeout: Duration::from_secs(15),
             request_timeout: Duration::from_secs(30),
             cache_secs: 5,
+            sockets: SocketConfig::default(),
         }
     }
 }
@@ -86,12 +93,14 @@ impl Default for ServerConfig {
 struct Gate {
     config: ServerConfig,
     admission: Admission,
+    sockets: Arc<Semaphore>,
 }
 
 impl Gate {
     fn new(config: ServerConfig) -> Arc<Self> {
         let admission = Admission::new(config.max_buffered_bytes, config.max_in_flight, config.max_payments_in_flight);
-        Arc::new(Self { config, admission })
+        let sockets = Arc::new(Semaphore::new(config.sockets.max_sockets.min(Semaphore::MAX_PERMITS)));
+        Arc::new(Self { config, admission, sockets })
     }
 
     /// Runs `work` within the budget of its kind and its time limit.
@@ -122,7 +131,7 @@ impl FromRef<App> for Arc<Gate> {
 /// The engine's operations run in tasks of its own: a client that hangs up stops nothing that has begun.
 pub fn router(mint: Arc<Mint>, config: ServerConfig) -> Router {
     let app = App { mint, gate: Gate::new(config) };
-    dress(table::router_of(routes::table()), &app.gate).with_state(app)
+    dress(table::router_of(routes::table()).route("/v1/ws", axum::routing::get(ws::upgrade)), &app.gate).with_state(app)
 }
 
 /// Puts around `routes` what every answer has: the form of refusals, CORS, an id, a log line.

@@ -125,7 +125,7 @@ impl Mint {
     }
 
     /// The quote on the wire, with its change once it is paid.
-    pub(super) async fn describe(self: &Arc<Self>, quote: MeltQuote) -> Result<MeltQuoteBolt11Response, MintError> {
+    pub(crate) async fn describe(self: &Arc<Self>, quote: MeltQuote) -> Result<MeltQuoteBolt11Response, MintError> {
         match (quote.status, quote.operation) {
             (MeltQuoteStatus::Pending, Some(_)) => self.wake.melts(),
             (MeltQuoteStatus::Paid, Some(operation)) => {

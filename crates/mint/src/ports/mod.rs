@@ -9,6 +9,7 @@
 
 mod change;
 mod environment;
+mod observer;
 mod payments;
 mod record;
 mod signer;
@@ -16,6 +17,7 @@ mod store;
 
 pub use change::*;
 pub use environment::*;
+pub use observer::*;
 pub use payments::*;
 pub use record::*;
 pub use signer::*;

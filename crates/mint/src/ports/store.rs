@@ -1,10 +1,13 @@
 //! The ledger's port: one funnel for every write, and reads that cost one query each.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use hazel_protocol::{KeysetId, PointBytes, QuoteId};
 
 use super::Timestamp;
 use super::change::{Applied, Change};
+use super::observer::Observer;
 use super::record::{
     Contents, KeysetRecord, KeysetTotals, KnownInput, KnownOutput, MeltQuote, MintQuote, OperationId, OperationRecord,
     OwnerId,
@@ -122,6 +125,9 @@ pub enum ReadError {
 pub trait Store: Send + Sync + 'static {
     /// Applies one change atomically, or nothing at all.
     async fn apply(&self, change: Change) -> Result<Applied, ApplyError>;
+
+    /// Tells `observer` of every change that is committed from now on, in their order, in place of any earlier observer.
+    fn observe(&self, observer: Arc<dyn Observer>);
 
     /// What is known of these proofs, by Y. `None` is UNSPENT.
     async fn inputs(&self, ys: &[PointBytes]) -> Result<Vec<Option<KnownInput>>, ReadError>;

@@ -221,6 +221,9 @@ impl Store for FaultyStore {
             None => self.inner.apply(change).await,
         }
     }
+    fn observe(&self, observer: Arc<dyn Observer>) {
+        self.inner.observe(observer);
+    }
     async fn inputs(&self, ys: &[PointBytes]) -> Result<Vec<Option<KnownInput>>, ReadError> {
         self.inner.inputs(ys).await
     }

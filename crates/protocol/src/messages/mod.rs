@@ -11,6 +11,7 @@ pub mod melt;
 pub mod mint;
 pub mod restore;
 pub mod swap;
+pub mod ws;
 
 pub use check::{CheckStateRequest, CheckStateResponse, ProofState, ProofStateEntry};
 pub use info::{

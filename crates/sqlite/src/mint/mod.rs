@@ -10,11 +10,12 @@ mod rows;
 mod sql;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use hazel_mint::ports::{
     Applied, ApplyError, Change, Conflict, Contents, KeysetRecord, KeysetTotals, KnownInput, KnownOutput, MeltQuote,
-    MintQuote, OperationId, OperationRecord, ReadError, Store, Timestamp,
+    MintQuote, Observer, OperationId, OperationRecord, ReadError, Store, Timestamp,
 };
 use hazel_protocol::{KeysetId, PointBytes, QuoteId};
 use rusqlite::Connection;
@@ -116,6 +117,10 @@ port_errors!(ApplyError, Conflict, ReadError);
 impl Store for MintStore {
     async fn apply(&self, change: Change) -> Result<Applied, ApplyError> {
         Ok(self.engine.apply(change).await?)
+    }
+
+    fn observe(&self, observer: Arc<dyn Observer>) {
+        self.engine.listen(move |change, applied| observer.committed(change, applied));
     }
 
     async fn inputs(&self, ys: &[PointBytes]) -> Result<Vec<Option<KnownInput>>, ReadError> {

@@ -107,7 +107,7 @@ impl Rig {
                 (Job::<Table> { change: step.clone(), answer }, answered)
             })
             .unzip();
-        self.groups.serve(jobs);
+        self.groups.serve(jobs, &Notice::none());
         answers.into_iter().map(|answer| answer.blocking_recv().expect("answered")).collect()
     }
 

@@ -4,12 +4,13 @@
 pub mod workload;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use hazel_mint::ports::{
     Applied, ApplyError, Change, Contents, KeysetRecord, KeysetTotals, KnownInput, KnownOutput, MeltQuote, MintQuote,
-    OperationId, OperationRecord, ReadError, SignedRow, Store, Timestamp,
+    Observer, OperationId, OperationRecord, ReadError, SignedRow, Store, Timestamp,
 };
 use hazel_mint::store::contract::{Harness, Plant};
 use hazel_protocol::{KeysetId, PointBytes, QuoteId};
@@ -147,6 +148,10 @@ impl Plant for Disk {
 impl Store for Disk {
     async fn apply(&self, change: Change) -> Result<Applied, ApplyError> {
         self.store.apply(change).await
+    }
+
+    fn observe(&self, observer: Arc<dyn Observer>) {
+        self.store.observe(observer);
     }
 
     async fn inputs(&self, ys: &[PointBytes]) -> Result<Vec<Option<KnownInput>>, ReadError> {

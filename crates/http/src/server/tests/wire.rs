@@ -22,6 +22,7 @@ fn small() -> ServerConfig {
         body_timeout: Duration::from_millis(400),
         request_timeout: Duration::from_millis(600),
         cache_secs: 5,
+        sockets: super::super::SocketConfig::default(),
     }
 }
 

@@ -7,14 +7,14 @@
 //! Nothing is kept when the process ends, so `durable` means as little here as `visible`.
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use hazel_protocol::{KeysetId, PointBytes, QuoteId};
 
 use crate::ports::{
     Applied, ApplyError, Change, Contents, KeysetRecord, KeysetTotals, KnownInput, KnownOutput, MeltQuote, MintQuote,
-    OperationId, OperationRecord, ReadError, Store, Timestamp,
+    Observer, OperationId, OperationRecord, ReadError, Store, Timestamp,
 };
 
 mod custody;
@@ -33,6 +33,8 @@ use ledger::{Ledger, Outcome};
 #[derive(Default)]
 pub struct MemoryStore {
     ledger: Mutex<Ledger>,
+    /// Told while the ledger is locked, so that it hears in the order of the commits.
+    observer: Mutex<Option<Arc<dyn Observer>>>,
 }
 
 impl MemoryStore {
@@ -85,7 +87,14 @@ impl Store for MemoryStore {
         let mut ledger = self.lock();
         let (writes, applied) = decide(&ledger, &change)?;
         ledger.commit(writes);
+        if let Some(observer) = &*self.observer.lock().unwrap_or_else(PoisonError::into_inner) {
+            observer.committed(&change, &applied);
+        }
         Ok(applied)
+    }
+
+    fn observe(&self, observer: Arc<dyn Observer>) {
+        *self.observer.lock().unwrap_or_else(PoisonError::into_inner) = Some(observer);
     }
 
     async fn inputs(&self, ys: &[PointBytes]) -> Result<Vec<Option<KnownInput>>, ReadError> {
