@@ -1,10 +1,12 @@
 //! Reads: one entry for each key in the order of the keys, limits, pages, orders.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use hazel_protocol::{PointBytes, QuoteId};
 
-use crate::ports::{Contents, MintQuote, OpenMintQuote, OperationId, Timestamp};
+use crate::ports::{Applied, Change, Conflict, Contents, MintQuote, Observer, OpenMintQuote, OperationId, Timestamp};
 use crate::store::contract::Bench;
-use crate::store::contract::fixture::{Melt, Minting, NOW, Swap, b, operation, quote_id, y};
+use crate::store::contract::fixture::{IntoChange, Melt, Minting, NOW, Swap, b, operation, quote_id, y};
 
 cases!("reads":
     an_empty_ledger_knows_nothing,
@@ -14,6 +16,7 @@ cases!("reads":
     unfinished_operations_come_in_pages,
     unpaid_mint_quotes_come_oldest_first,
     a_ledger_that_refused_is_not_poisoned,
+    commits_are_told_in_their_order_and_refusals_are_not,
 );
 
 async fn an_empty_ledger_knows_nothing(bench: &Bench) {
@@ -138,4 +141,36 @@ async fn a_ledger_that_refused_is_not_poisoned(bench: &Bench) {
     bench.accept(second.reserve()).await;
     bench.accept(second.settle()).await;
     bench.accept(first.settle()).await;
+}
+
+/// Writes down what it is told.
+#[derive(Default)]
+struct Witnessed(Mutex<Vec<(Change, Applied)>>);
+
+impl Observer for Witnessed {
+    fn committed(&self, change: &Change, applied: &Applied) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((change.clone(), applied.clone()));
+    }
+}
+
+async fn commits_are_told_in_their_order_and_refusals_are_not(bench: &Bench) {
+    bench.fund().await;
+    let witnessed = Arc::<Witnessed>::default();
+    bench.store().observe(witnessed.clone());
+    let (first, second) = (Swap::new(1), Swap::new(2));
+    let mut expected: Vec<(Change, Applied)> = Vec::new();
+    for change in [first.reserve().into_change(), second.reserve().into_change(), first.settle().into_change()] {
+        let applied = bench.apply(change.clone()).await.expect("accepted");
+        expected.push((change, applied));
+    }
+    let thief = Swap { operation: operation(3), ..Swap::new(1) };
+    bench.refuse(thief.reserve(), Conflict::InputsSpent).await;
+    let again = first.settle().into_change();
+    let applied = bench.apply(again.clone()).await.expect("it stands");
+    expected.push((again, applied));
+    let release = second.release().into_change();
+    let applied = bench.apply(release.clone()).await.expect("accepted");
+    expected.push((release, applied));
+    let told = std::mem::take(&mut *witnessed.0.lock().unwrap_or_else(PoisonError::into_inner));
+    assert_eq!(told, expected, "every commit before its answer, a repeat once more, no refusal");
 }
