@@ -79,6 +79,9 @@ pub struct UnitConfig {
     pub final_expiry: Option<Timestamp>,
 }
 
+/// The largest fee of a keyset, in thousandths of its unit: one whole unit an input. More than that is a mistake.
+pub const MAX_INPUT_FEE_PPK: u64 = 1_000;
+
 /// Denominations of a new keyset: 1, 2, 4, ... up to this power of two.
 pub const DEFAULT_DENOMINATIONS: u32 = 40;
 

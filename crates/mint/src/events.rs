@@ -158,6 +158,7 @@ impl Observer for Hub {
             Change::BindSeed(_)
             | Change::AddKeyset(_)
             | Change::LatchKeyset(_)
+            | Change::Administer(_)
             | Change::OpenMintQuote(_)
             | Change::CreditMintQuote(_)
             | Change::OpenMeltQuote(_)

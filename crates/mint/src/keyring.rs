@@ -42,13 +42,18 @@ impl Keyring {
         self.active.get(unit).and_then(|id| self.keysets.get(id)).filter(|keyset| keyset.signs(now))
     }
 
-    /// This keyring with one keyset stopped.
-    pub fn with_latched(&self, id: KeysetId) -> Self {
-        let latch = |record: &Arc<KeysetRecord>| {
-            let latched = record.latched || record.id == id;
-            KeysetRecord { latched, ..(**record).clone() }
-        };
-        Self::new(self.iter().map(latch))
+    /// This keyring with one keyset stopped, or allowed again.
+    pub fn with_latched(&self, id: KeysetId, latched: bool) -> Self {
+        let mut ring = self.clone();
+        if let Some(keyset) = ring.keysets.get_mut(&id) {
+            Arc::make_mut(keyset).latched = latched;
+        }
+        ring
+    }
+
+    /// How many keysets there are.
+    pub fn count(&self) -> usize {
+        self.order.len()
     }
 
     /// This keyring with `added` as the keyset that signs its unit.
@@ -91,7 +96,7 @@ impl Keyring {
 
     /// The index for the next keyset of `unit`.
     pub fn next_index(&self, unit: &CurrencyUnit) -> u32 {
-        let highest = self.iter().filter(|keyset| keyset.unit == *unit).map(|keyset| keyset.index).max();
+        let highest = self.iter().filter(|keyset| keyset.unit == *unit).filter_map(|keyset| keyset.index()).max();
         highest.map_or(0, |index| index.saturating_add(1))
     }
 
@@ -114,13 +119,13 @@ impl Keyring {
     }
 }
 
-/// Where the private keys of `record` are derived.
-pub fn path_of(record: &KeysetRecord) -> KeysetPath {
+/// Where the private keys of `record` are derived; `None` for an import.
+pub fn path_of(record: &KeysetRecord) -> Option<KeysetPath> {
     let amounts = record.keys.amounts().into_iter().collect();
-    KeysetPath { unit: record.unit.clone(), index: record.index, amounts }
+    record.index().map(|index| KeysetPath { unit: record.unit.clone(), index, amounts })
 }
 
-/// The wire's list of `items`. A mint that rotates hourly takes a year to fill it; beyond that the oldest are listed.
+/// The wire's list of `items`, which has room for all: no mint adds a keyset that it could not list.
 fn list<T, const N: usize>(items: impl Iterator<Item = T>) -> BoundedVec<T, N> {
     let mut list = BoundedVec::new();
     for item in items {

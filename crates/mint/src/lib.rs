@@ -10,6 +10,7 @@
 //!
 //! [`Mint`] is the way in: one method per route of the NUTs.
 
+mod administer;
 mod batch;
 pub mod config;
 mod driving;
@@ -37,12 +38,13 @@ pub mod swap_saga;
 mod sweep;
 pub mod verify;
 
-pub use config::{InfoConfig, Limits, MintConfig, UnitConfig};
+pub use administer::{KeysetState, RotateKeyset};
+pub use config::{InfoConfig, Limits, MAX_INPUT_FEE_PPK, MintConfig, UnitConfig};
 pub use error::{Blame, Group, INTERNAL_CODE, MintError};
 pub use events::Event;
 pub use mint::{Mint, Ports};
 pub use mint_quote::BOLT11;
-pub use open::{OpenError, RotateKeyset};
+pub use open::OpenError;
 pub use signer::LocalSigner;
 pub use subscribe::Listener;
 pub use swap_saga::RecoveryReport;

@@ -11,13 +11,14 @@ use hazel_protocol::keys::{KeysResponse, KeysetsResponse};
 use hazel_protocol::{CurrencyUnit, ErrorCode, KeysetId, QuoteId};
 use tokio::sync::{Notify, oneshot};
 
+use crate::administer::BY_THE_MINT;
 use crate::config::MintConfig;
 use crate::driving::{BusyGuard, Driving, DrivingGuard};
 use crate::error::MintError;
 use crate::events::Hub;
 use crate::keyring::Keyring;
 use crate::ports::{
-    Applied, ApplyError, Change, Conflict, Environment, KeysetRecord, LatchKeyset, OperationId, OwnerId, Payments,
+    Act, Applied, ApplyError, Change, Conflict, Environment, KeysetRecord, LatchKeyset, OperationId, OwnerId, Payments,
     Signer, Store, Timestamp,
 };
 use crate::questions::Questions;
@@ -142,8 +143,10 @@ impl Mint {
         Arc::clone(&self.keyring.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(crate) fn replace_keyring(&self, keyring: Keyring) {
-        *self.keyring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keyring);
+    /// Puts what `change` makes of the keyring in its place; nobody else changes it meanwhile.
+    pub(crate) fn change_keyring(&self, change: impl FnOnce(&Keyring) -> Keyring) {
+        let mut keyring = self.keyring.write().unwrap_or_else(PoisonError::into_inner);
+        *keyring = Arc::new(change(&keyring));
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -195,8 +198,9 @@ impl Mint {
     async fn alarm_if_overdrawn(&self, answer: &Result<Applied, ApplyError>) {
         let Err(ApplyError::Conflict(Conflict::Overdrawn(keyset))) = answer else { return };
         tracing::error!(%keyset, "ALARM: more was presented than this keyset ever issued; it is stopped");
-        self.replace_keyring(self.keyring().with_latched(*keyset));
-        let latch = Change::LatchKeyset(LatchKeyset { keyset: *keyset, latched: true });
+        self.change_keyring(|ring| ring.with_latched(*keyset, true));
+        let act = Act::LatchKeyset(LatchKeyset { keyset: *keyset, latched: true });
+        let latch = self.administer(act, BY_THE_MINT, "more was presented than was ever issued");
         if let Err(error) = self.ports.store.apply(latch).await {
             tracing::error!(%keyset, %error, "the keyset could not be stopped in the ledger");
         }

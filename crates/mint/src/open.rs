@@ -3,16 +3,15 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use hazel_protocol::KeysetId;
 use hazel_protocol::keys::KeysetWithKeys;
-use hazel_protocol::{Amount, CurrencyUnit, ErrorCode, KeysetId};
 
+use crate::administer::BY_THE_MINT;
 use crate::config::{MintConfig, UnitConfig};
-use crate::error::{Group, MintError};
 use crate::keyring::{Keyring, path_of};
 use crate::mint::{Mint, Ports};
 use crate::ports::{
-    AddKeyset, ApplyError, BindSeed, Change, Conflict, KeysetPath, KeysetRecord, Observer, ReadError, SignerError,
-    Timestamp,
+    ApplyError, BindSeed, Change, Conflict, KeysetRecord, Observer, ReadError, Signer, SignerError, Timestamp,
 };
 
 /// Why a mint cannot be opened.
@@ -24,6 +23,9 @@ pub enum OpenError {
     /// A keyset of the database does not derive from this seed.
     #[error("keyset {0} does not derive from this seed; nothing was changed")]
     OtherKeys(KeysetId),
+    /// The private keys of an imported keyset are not there, or not all.
+    #[error("the private keys of the imported keyset {0} are missing or are others; nothing was changed")]
+    MissingKeys(KeysetId),
     /// The configuration makes no sense.
     #[error("{0}")]
     Config(String),
@@ -36,30 +38,6 @@ pub enum OpenError {
     /// The signer refuses or does not answer.
     #[error(transparent)]
     Signer(#[from] SignerError),
-}
-
-/// What a new keyset is like.
-#[derive(Debug, Clone)]
-pub struct RotateKeyset {
-    /// The unit whose active keyset is replaced.
-    pub unit: CurrencyUnit,
-    /// The values its keys stand for.
-    pub denominations: Vec<Amount>,
-    /// Fee per input, in thousandths of the unit.
-    pub input_fee_ppk: u64,
-    /// When it expires for good.
-    pub final_expiry: Option<Timestamp>,
-}
-
-impl From<UnitConfig> for RotateKeyset {
-    fn from(unit: UnitConfig) -> Self {
-        Self {
-            unit: unit.unit,
-            denominations: unit.denominations,
-            input_fee_ppk: unit.input_fee_ppk,
-            final_expiry: unit.final_expiry,
-        }
-    }
 }
 
 impl Mint {
@@ -114,59 +92,8 @@ impl Mint {
             tracing::error!(unit = %unit.unit, "the configured final expiry has passed: nothing of this unit is signed");
             return Ok(());
         }
-        self.add_keyset(unit.into()).await.map(drop)
+        self.add_keyset(unit.into(), BY_THE_MINT).await.map(drop)
     }
-
-    /// Adds a keyset for a unit and makes it the one that signs; the former stays spendable and listed for ever.
-    ///
-    /// # Errors
-    /// No such unit, denominations that make no keyset, or a port's.
-    pub async fn rotate_keyset(&self, rotate: RotateKeyset) -> Result<KeysetId, MintError> {
-        if !self.keyring().iter().any(|keyset| keyset.unit == rotate.unit) {
-            return Err(MintError::refused(ErrorCode::UnitUnsupported));
-        }
-        self.add_keyset(rotate).await.map_err(|error| match error {
-            OpenError::Apply(error) => error.into(),
-            OpenError::Read(error) => error.into(),
-            OpenError::Signer(error) => error.into(),
-            OpenError::Config(text) => MintError::invalid(Group::Keyset, text),
-            other => MintError::Bug(other.to_string()),
-        })
-    }
-
-    async fn add_keyset(&self, wanted: RotateKeyset) -> Result<KeysetId, OpenError> {
-        let _alone = self.adding_keyset.lock().await;
-        let path = path_for(&wanted, self.keyring().next_index(&wanted.unit))?;
-        let keys = self.ports.signer.derive(&path).await?;
-        let expiry = wanted.final_expiry.map(Timestamp::to_unix);
-        let id = keys.id_v2(&wanted.unit, wanted.input_fee_ppk, expiry);
-        let keyset = KeysetRecord {
-            id,
-            unit: wanted.unit,
-            index: path.index,
-            active: true,
-            input_fee_ppk: wanted.input_fee_ppk,
-            final_expiry: wanted.final_expiry,
-            keys,
-            created_at: self.now(),
-            latched: false,
-        };
-        // The key is loaded before anyone can learn of the keyset.
-        self.ports.signer.load(id, &path).await?;
-        self.apply(Change::AddKeyset(AddKeyset { keyset: keyset.clone() })).await?;
-        self.replace_keyring(self.keyring().with(keyset));
-        Ok(id)
-    }
-}
-
-fn path_for(wanted: &RotateKeyset, index: u32) -> Result<KeysetPath, OpenError> {
-    let mut amounts = wanted.denominations.clone();
-    amounts.sort_unstable();
-    amounts.dedup();
-    if amounts.len() != wanted.denominations.len() || amounts.first().is_none_or(|smallest| smallest.is_zero()) {
-        return Err(OpenError::Config("denominations must be above zero, distinct, and at least one".to_owned()));
-    }
-    Ok(KeysetPath { unit: wanted.unit.clone(), index, amounts })
 }
 
 async fn bind_seed(ports: &Ports) -> Result<(), OpenError> {
@@ -183,7 +110,6 @@ async fn load_keysets(ports: &Ports) -> Result<Vec<KeysetRecord>, OpenError> {
     let records = ports.store.keysets().await?;
     let mut seen = BTreeSet::new();
     for record in &records {
-        let path = path_of(record);
         let published = KeysetWithKeys {
             id: record.id,
             unit: record.unit.clone(),
@@ -192,14 +118,22 @@ async fn load_keysets(ports: &Ports) -> Result<Vec<KeysetRecord>, OpenError> {
             final_expiry: record.final_expiry.map(Timestamp::to_unix),
             keys: record.keys.clone(),
         };
-        let derived = ports.signer.derive(&path).await?;
-        if derived != record.keys || published.verify_id().is_err() {
+        if published.verify_id().is_err() || !seen.insert(record.id) {
             return Err(OpenError::OtherKeys(record.id));
         }
-        if !seen.insert(record.id) {
-            return Err(OpenError::OtherKeys(record.id));
-        }
-        ports.signer.load(record.id, &path).await?;
+        load_keys(&*ports.signer, record).await?;
     }
     Ok(records)
+}
+
+/// Loads the private keys of a keyset, which must be those of the public ones.
+pub(crate) async fn load_keys(signer: &dyn Signer, record: &KeysetRecord) -> Result<(), OpenError> {
+    let Some(path) = path_of(record) else {
+        let loaded = signer.load_import(record.id).await?;
+        return if loaded.as_ref() == Some(&record.keys) { Ok(()) } else { Err(OpenError::MissingKeys(record.id)) };
+    };
+    if signer.derive(&path).await? != record.keys {
+        return Err(OpenError::OtherKeys(record.id));
+    }
+    Ok(signer.load(record.id, &path).await?)
 }

@@ -226,7 +226,7 @@ async fn a_keyset_needs_denominations_above_zero() {
     for amounts in [vec![], vec![0, 1], vec![1, 1]] {
         let denominations = amounts.iter().map(|amount| Amount::from_u64(*amount)).collect();
         let rotate = RotateKeyset { unit: CurrencyUnit::Sat, denominations, input_fee_ppk: 0, final_expiry: None };
-        assert_eq!(code(&bottle.mint.rotate_keyset(rotate).await), 12_000, "{amounts:?}");
+        assert_eq!(code(&bottle.mint.rotate_keyset(rotate, "operator").await), 12_000, "{amounts:?}");
     }
 }
 

@@ -165,7 +165,7 @@ async fn rotation_moves_signing_to_the_new_keyset_and_keeps_the_old_spendable() 
     let old = proofs[0].id;
     let late = bottle.paid_quote(8).await;
     let rotate = hazel_mint::config::UnitConfig::new(CurrencyUnit::Sat).into();
-    let new = bottle.mint.rotate_keyset(rotate).await.expect("rotates");
+    let new = bottle.mint.rotate_keyset(rotate, "operator").await.expect("rotates");
     let answer = bottle.mint.issue("bolt11", mint_request(&late, &[bottle.output_on(old, 8)])).await;
     assert_eq!(code(&answer), 12_002);
     let swapped = bottle.swap(&proofs, &bottle.outputs(&[8])).await.expect("old proofs spend");

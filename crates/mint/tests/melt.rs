@@ -239,7 +239,7 @@ async fn more_than_was_ever_issued_is_refused_alarms_and_stops_the_keyset() {
     let on_it = [bottle.output_on(keyset, 8)];
     assert_eq!(code(&bottle.swap(&proofs[..1], &on_it).await), 12_002);
     let rotate = hazel_mint::config::UnitConfig::new(CurrencyUnit::Sat).into();
-    bottle.mint.rotate_keyset(rotate).await.expect("rotates");
+    bottle.mint.rotate_keyset(rotate, "operator").await.expect("rotates");
     assert_eq!(code(&bottle.swap(&proofs[..1], &bottle.outputs(&[8])).await), 12_000, "stopped");
 }
 

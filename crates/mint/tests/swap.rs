@@ -92,7 +92,7 @@ async fn the_same_request_again_gets_the_same_signatures_for_ever() {
     assert_eq!(answer.signatures[0], first.signatures[1]);
     // After a rotation too, when a new swap to this keyset would be refused.
     let rotate = hazel_mint::config::UnitConfig::new(CurrencyUnit::Sat).into();
-    bottle.mint.rotate_keyset(rotate).await.expect("rotates");
+    bottle.mint.rotate_keyset(rotate, "operator").await.expect("rotates");
     assert_eq!(bottle.mint.swap(request).await.as_ref(), Ok(&first));
 }
 

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::error::Error;
 
 use hazel_mint::ports::{
-    AddKeyset, Applied, Change, CreditMintQuote, InputRow, Issue, KeysetRecord, MintQuote, OpenMintQuote, OperationId,
-    OutputRow, OwnerId, ReserveSwap, SettleSwap, SignedRow, Store, Timestamp,
+    AddKeyset, Applied, Change, CreditMintQuote, InputRow, Issue, KeysetOrigin, KeysetRecord, MintQuote, OpenMintQuote,
+    OperationId, OutputRow, OwnerId, ReserveSwap, SettleSwap, SignedRow, Store, Timestamp,
 };
 use hazel_protocol::crypto::hash_to_curve;
 use hazel_protocol::{Amount, CurrencyUnit, Dleq, KeysetId, KeysetKeys, PointBytes, QuoteId, Scalar32};
@@ -49,7 +49,7 @@ async fn add_keyset(store: &MintStore) -> Result<KeysetId, Box<dyn Error>> {
     let keyset = KeysetRecord {
         id,
         unit: CurrencyUnit::Sat,
-        index: 0,
+        origin: KeysetOrigin::Seed { index: 0 },
         active: true,
         input_fee_ppk: 500,
         final_expiry: None,

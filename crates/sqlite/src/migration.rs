@@ -58,9 +58,23 @@ impl Migrations {
     }
 
     /// Runs one step and moves the version, or does neither.
+    ///
+    /// References are checked once at its end: a step may rebuild a table that others refer to, whose rows are gone for a moment.
     fn step(&self, connection: &Connection, version: i64, step: &Migration) -> rusqlite::Result<()> {
+        let had_foreign_keys: bool = connection.query_row("PRAGMA foreign_keys", [], |row| row.get(0))?;
+        connection.pragma_update(None, "foreign_keys", false)?;
+        let done = self.transact(connection, version, step);
+        connection.pragma_update(None, "foreign_keys", had_foreign_keys)?;
+        done
+    }
+
+    fn transact(&self, connection: &Connection, version: i64, step: &Migration) -> rusqlite::Result<()> {
         let transaction = connection.unchecked_transaction()?;
         transaction.execute_batch(step.sql)?;
+        if transaction.prepare("PRAGMA foreign_key_check")?.exists([])? {
+            let error = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY);
+            return Err(rusqlite::Error::SqliteFailure(error, Some("a row refers to one that is missing".to_owned())));
+        }
         let mark = format!("PRAGMA application_id = {}; PRAGMA user_version = {version};", self.application_id);
         transaction.execute_batch(&mark)?;
         transaction.commit()
@@ -113,6 +127,38 @@ mod tests {
         BROKEN.run(&connection).expect_err("it breaks");
         assert_eq!(TWO.version(&connection).expect("version"), 1);
         TWO.run(&connection).expect("the same step, whole this time");
+    }
+
+    #[test]
+    fn a_step_may_rebuild_a_table_that_others_refer_to_but_leave_no_row_without_its_own() {
+        const BASE: Migration = Migration {
+            name: "base",
+            sql: "CREATE TABLE p (id INTEGER PRIMARY KEY) STRICT; CREATE TABLE c (p INTEGER REFERENCES p (id)) STRICT; \
+                  INSERT INTO p VALUES (1); INSERT INTO c VALUES (1);",
+        };
+        const REBUILT: Migrations = Migrations {
+            application_id: 77,
+            owner: "test",
+            steps: &[
+                BASE,
+                Migration {
+                    name: "rebuild",
+                    sql: "CREATE TABLE p2 (id INTEGER PRIMARY KEY, a TEXT) STRICT; INSERT INTO p2 SELECT id, 'x' FROM p; \
+                          DROP TABLE p; ALTER TABLE p2 RENAME TO p;",
+                },
+            ],
+        };
+        const LOSSY: Migrations = Migrations {
+            application_id: 77,
+            owner: "test",
+            steps: &[BASE, Migration { name: "lose", sql: "DELETE FROM p;" }],
+        };
+        let connection = empty();
+        connection.execute_batch("PRAGMA foreign_keys = ON").expect("set");
+        LOSSY.run(&connection).expect_err("a row would refer to nothing");
+        assert_eq!(REBUILT.version(&connection).expect("version"), 1);
+        REBUILT.run(&connection).expect("rebuilt");
+        connection.execute("DELETE FROM p", []).expect_err("references are kept again");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hazel_lightning::fake::Settle;
 use hazel_mint::ports::Timestamp;
-use hazel_mint::{InfoConfig, Limits, MintConfig, UnitConfig};
+use hazel_mint::{InfoConfig, Limits, MAX_INPUT_FEE_PPK, MintConfig, UnitConfig};
 use hazel_protocol::{Amount, CurrencyUnit, MAX_BATCH, MAX_INPUTS, MAX_KEYS_PER_KEYSET, MAX_OUTPUTS};
 
 use super::file::{
@@ -22,9 +22,6 @@ const LISTEN: ([u8; 4], u16) = ([127, 0, 0, 1], 3338);
 
 /// The longest that a quote or a payment may take, in seconds: thirty days.
 const MAX_SECS: u32 = 30 * 24 * 3_600;
-
-/// Fees above the value of the inputs are a mistake; this is a fee of one whole unit an input.
-const MAX_FEE_PPK: u64 = 1_000;
 
 /// Makes a [`Config`] of a file's values, or says in one sentence why not. Paths are relative to `folder`.
 pub(super) fn judge(file: File, folder: &Path) -> Result<Config, String> {
@@ -89,8 +86,8 @@ fn unit(section: UnitSection) -> Result<UnitConfig, String> {
     if !matches!(name, CurrencyUnit::Sat | CurrencyUnit::Msat) {
         return Err(format!("unit '{name}' has no exchange rate to Lightning: only sat and msat can be used"));
     }
-    if section.input_fee_ppk > MAX_FEE_PPK {
-        return Err(format!("unit '{name}': input_fee_ppk must be at most {MAX_FEE_PPK}"));
+    if section.input_fee_ppk > MAX_INPUT_FEE_PPK {
+        return Err(format!("unit '{name}': input_fee_ppk must be at most {MAX_INPUT_FEE_PPK}"));
     }
     let mut unit = UnitConfig::new(section.unit);
     if let Some(values) = section.denominations {

@@ -8,6 +8,7 @@ use std::fmt;
 use hazel_protocol::{Amount, KeysetId, QuoteId};
 
 use super::Timestamp;
+use super::administer::Administer;
 use super::record::{
     InputRow, KeysetRecord, MeltQuote, MintQuote, OperationId, OutputRow, OwnerId, PaidEvidence, SignedRow,
 };
@@ -19,6 +20,7 @@ pub enum Change {
     BindSeed(BindSeed),
     AddKeyset(AddKeyset),
     LatchKeyset(LatchKeyset),
+    Administer(Administer),
     OpenMintQuote(OpenMintQuote),
     CreditMintQuote(CreditMintQuote),
     Issue(Issue),

@@ -7,6 +7,7 @@
 //! | [`Payments`] | nothing; moves bitcoin and reports evidence | hazel-lightning |
 //! | [`Environment`] | nothing; clock, randomness, tasks | hazeld, tests |
 
+mod administer;
 mod change;
 mod environment;
 mod observer;
@@ -15,6 +16,7 @@ mod record;
 mod signer;
 mod store;
 
+pub use administer::*;
 pub use change::*;
 pub use environment::*;
 pub use observer::*;

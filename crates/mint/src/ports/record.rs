@@ -357,22 +357,48 @@ impl fmt::Debug for MeltQuote {
     }
 }
 
-/// A keyset as the ledger keeps it: public keys and how the private ones are derived, never those themselves.
+/// Where a keyset's private keys come from, and what that means for its books.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum KeysetOrigin {
+    /// Derived from the mint's seed. Its totals are whole from its first signature.
+    Seed {
+        /// The index in the unit's derivation path; unique per unit.
+        index: u32,
+    },
+    /// Brought from another mint, with its private keys.
+    Import {
+        /// What was signed of it elsewhere and is not among the rows of this ledger, in its unit. `None` while nobody has said:
+        /// then the keyset is unmetered, and nothing bounds what is redeemed of it.
+        carried: Option<Amount>,
+    },
+}
+
+impl KeysetOrigin {
+    /// What was signed elsewhere; zero for a keyset of the seed, `None` for an import that is unmetered.
+    pub const fn carried(&self) -> Option<Amount> {
+        match self {
+            Self::Seed { .. } => Some(Amount::ZERO),
+            Self::Import { carried } => *carried,
+        }
+    }
+}
+
+/// A keyset as the ledger keeps it: public keys and where the private ones come from, never those themselves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeysetRecord {
     /// NUT-02 id.
     pub id: KeysetId,
     /// Its unit.
     pub unit: CurrencyUnit,
-    /// The index in the unit's derivation path; unique per unit.
-    pub index: u32,
+    /// Where its private keys come from.
+    pub origin: KeysetOrigin,
     /// Whether it signs. At most one per unit.
     pub active: bool,
     /// Fee per input, in thousandths of the unit.
     pub input_fee_ppk: u64,
     /// NUT-02 final expiry.
     pub final_expiry: Option<Timestamp>,
-    /// Its public keys by amount; what the seed derives must equal them.
+    /// Its public keys by amount; those of the private keys must equal them.
     pub keys: KeysetKeys,
     /// When it was added.
     pub created_at: Timestamp,
@@ -381,6 +407,19 @@ pub struct KeysetRecord {
 }
 
 impl KeysetRecord {
+    /// The index in the unit's derivation path; `None` for an import.
+    pub const fn index(&self) -> Option<u32> {
+        match self.origin {
+            KeysetOrigin::Seed { index } => Some(index),
+            KeysetOrigin::Import { .. } => None,
+        }
+    }
+
+    /// What was signed of it elsewhere; zero for a keyset of the seed, `None` for an import that is unmetered.
+    pub const fn carried(&self) -> Option<Amount> {
+        self.origin.carried()
+    }
+
     /// Whether its final expiry has passed.
     pub fn has_expired(&self, now: Timestamp) -> bool {
         self.final_expiry.is_some_and(|expiry| expiry <= now)
@@ -392,7 +431,8 @@ impl KeysetRecord {
     }
 }
 
-/// The money of one keyset, in its unit. The store keeps `redeemed + reserved <= issued`.
+/// The money of one keyset, in its unit. The store keeps `redeemed + reserved <= issued`, with what an import carries on the right
+/// side; an import that is unmetered has no bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct KeysetTotals {
     /// The sum of everything ever signed.

@@ -76,6 +76,12 @@ pub trait Signer: Send + Sync + 'static {
     /// Makes the keys of `path` usable under `id`. The caller has compared the public keys first.
     async fn load(&self, id: KeysetId, path: &KeysetPath) -> Result<(), SignerError>;
 
+    /// Makes the keys of an imported keyset, which the signer was given from outside, usable under their `id`, and gives the public ones; `None` when
+    /// it has none of this id.
+    async fn load_import(&self, _id: KeysetId) -> Result<Option<KeysetKeys>, SignerError> {
+        Ok(None)
+    }
+
     /// For each claim, whether `k * Y` equals `C`, in their order.
     async fn verify(&self, claims: Vec<Claim>) -> Result<Vec<bool>, SignerError>;
 

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use hazel_protocol::{KeysetId, PointBytes, QuoteId};
 
 use super::Timestamp;
+use super::administer::AuditRecord;
 use super::change::{Applied, Change};
 use super::observer::Observer;
 use super::record::{
@@ -161,6 +162,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// The totals of every keyset, read in one statement, in the order of [`keysets`](Store::keysets).
     async fn totals(&self) -> Result<Vec<(KeysetId, KeysetTotals)>, ReadError>;
+
+    /// Up to `limit` lines of the audit log, newest first, with sequences smaller than `before`.
+    async fn audit(&self, before: Option<u64>, limit: u32) -> Result<Vec<AuditRecord>, ReadError>;
 
     /// Whether the process that owned operations as `owner` can no longer act.
     ///

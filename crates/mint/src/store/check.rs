@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use hazel_protocol::{Amount, KeysetId, QuoteId};
 
 use crate::ports::{
-    AddKeyset, ApplyError, Change, CreditMintQuote, InputRow, Issue, MeltQuoteStatus, OpenMeltQuote, OpenMintQuote,
-    OutputRow, ReserveMelt, SettleInternally, SignedRow,
+    Act, AddKeyset, Administer, ApplyError, AuditEntry, Change, CreditMintQuote, ImportRows, InputRow, Issue,
+    KeysetOrigin, MAX_ACTOR_BYTES, MAX_AUDIT_DETAIL_BYTES, MAX_IMPORT_ROWS, MeltQuoteStatus, OpenMeltQuote,
+    OpenMintQuote, OutputRow, ReserveMelt, SettleInternally, SignedRow,
 };
 
 /// How long a tombstone stands, in seconds: longer than any change can be under way.
@@ -30,6 +31,7 @@ pub fn internal_credit(melt_quote: &QuoteId) -> String {
 pub fn check(change: &Change) -> Result<(), ApplyError> {
     match change {
         Change::AddKeyset(change) => new_keyset(change),
+        Change::Administer(change) => administer(change),
         Change::OpenMintQuote(change) => new_mint_quote(change),
         Change::CreditMintQuote(change) => credit(change),
         Change::Issue(change) => issue(change),
@@ -63,7 +65,30 @@ pub fn check(change: &Change) -> Result<(), ApplyError> {
 }
 
 fn new_keyset(change: &AddKeyset) -> Result<(), ApplyError> {
-    demand(!change.keyset.latched, "a new keyset that is latched")
+    demand(!change.keyset.latched, "a new keyset that is latched")?;
+    let metered = matches!(change.keyset.origin, KeysetOrigin::Import { carried: Some(_) });
+    demand(!metered, "a new import that is metered")
+}
+
+fn administer(change: &Administer) -> Result<(), ApplyError> {
+    let AuditEntry { actor, detail, .. } = &change.entry;
+    demand(!actor.is_empty() && actor.len() <= MAX_ACTOR_BYTES, "an actor without a name, or with too long a one")?;
+    demand(detail.len() <= MAX_AUDIT_DETAIL_BYTES, "an audit detail that is too long")?;
+    match &change.act {
+        Act::AddKeyset(act) => new_keyset(act),
+        Act::ImportRows(act) => import_rows(act),
+        Act::LatchKeyset(_) | Act::MeterKeyset(_) => Ok(()),
+    }
+}
+
+fn import_rows(act: &ImportRows) -> Result<(), ApplyError> {
+    let few = act.spent.len().max(act.signed.len()) <= MAX_IMPORT_ROWS;
+    demand(few, "an import of too many rows at a time")?;
+    demand(!act.spent.is_empty() || !act.signed.is_empty(), "an import of nothing")?;
+    distinct(act.spent.iter().map(|row| row.y), "a Y is given twice")?;
+    signatures(&act.signed)?;
+    let mut keysets = act.spent.iter().map(|row| row.keyset).chain(act.signed.iter().map(|row| row.output.keyset));
+    demand(keysets.all(|keyset| keyset == act.keyset), "an import of rows of another keyset")
 }
 
 fn new_mint_quote(change: &OpenMintQuote) -> Result<(), ApplyError> {

@@ -2,17 +2,24 @@
 
 use hazel_protocol::{Amount, KeysetId};
 
-use crate::ports::{ApplyError, KeysetRecord, KnownInput, KnownOutput, MeltQuote, MintQuote, SignedRow};
+use crate::ports::{ApplyError, KeysetRecord, KeysetTotals, KnownInput, KnownOutput, MeltQuote, MintQuote, SignedRow};
 
 /// Whether two records name the same keys under the same terms. When they were added, and what became of them since, is no
 /// part of it: two processes that derive the same keyset agree, and a late repetition does not undo a rotation.
 pub fn same_keyset(a: &KeysetRecord, b: &KeysetRecord) -> bool {
     a.id == b.id
         && a.unit == b.unit
-        && a.index == b.index
+        && a.index() == b.index()
         && a.input_fee_ppk == b.input_fee_ppk
         && a.final_expiry == b.final_expiry
         && a.keys == b.keys
+}
+
+/// Whether `redeemed + reserved + more` is above what was issued, here and elsewhere. Nothing is above `None`: an unmetered import.
+pub fn is_overdrawn(totals: &KeysetTotals, carried: Option<Amount>, more: u128) -> bool {
+    let wide = |amount: Amount| u128::from(amount.to_u64());
+    let taken = wide(totals.redeemed) + wide(totals.reserved) + more;
+    carried.is_some_and(|carried| taken > wide(totals.issued) + wide(carried))
 }
 
 /// Whether a mint quote is the one that was opened: all but what the store sets since is equal.

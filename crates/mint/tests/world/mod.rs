@@ -257,6 +257,9 @@ impl Store for FaultyStore {
     async fn totals(&self) -> Result<Vec<(KeysetId, KeysetTotals)>, ReadError> {
         self.inner.totals().await
     }
+    async fn audit(&self, before: Option<u64>, limit: u32) -> Result<Vec<AuditRecord>, ReadError> {
+        self.inner.audit(before, limit).await
+    }
     async fn cursor(&self) -> Result<u64, ReadError> {
         self.inner.cursor().await
     }

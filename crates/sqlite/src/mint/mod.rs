@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use hazel_mint::ports::{
-    Applied, ApplyError, Change, Conflict, Contents, KeysetRecord, KeysetTotals, KnownInput, KnownOutput, MeltQuote,
-    MintQuote, Observer, OperationId, OperationRecord, ReadError, Store, Timestamp,
+    Applied, ApplyError, AuditRecord, Change, Conflict, Contents, KeysetRecord, KeysetTotals, KnownInput, KnownOutput,
+    MeltQuote, MintQuote, Observer, OperationId, OperationRecord, ReadError, Store, Timestamp,
 };
 use hazel_protocol::{KeysetId, PointBytes, QuoteId};
 use rusqlite::Connection;
@@ -36,6 +36,7 @@ const MIGRATIONS: Migrations = Migrations {
     steps: &[
         Migration { name: "base", sql: include_str!("migrations/0001_base.sql") },
         Migration { name: "spare blanks", sql: include_str!("migrations/0002_spare_blanks.sql") },
+        Migration { name: "imports and audit", sql: include_str!("migrations/0003_imports_and_audit.sql") },
     ],
 };
 
@@ -170,6 +171,10 @@ impl Store for MintStore {
 
     async fn totals(&self) -> Result<Vec<(KeysetId, KeysetTotals)>, ReadError> {
         Ok(self.engine.read(read::totals).await?)
+    }
+
+    async fn audit(&self, before: Option<u64>, limit: u32) -> Result<Vec<AuditRecord>, ReadError> {
+        Ok(self.engine.read(move |connection| read::audit(connection, before, limit)).await?)
     }
 
     async fn cursor(&self) -> Result<u64, ReadError> {

@@ -1,6 +1,8 @@
 //! The reads of the port that are more than one look-up.
 
-use hazel_mint::ports::{KeysetRecord, KeysetTotals, MintQuote, OperationId, OperationRecord, ReadError, Timestamp};
+use hazel_mint::ports::{
+    AuditRecord, KeysetRecord, KeysetTotals, MintQuote, OperationId, OperationRecord, ReadError, Timestamp,
+};
 use hazel_protocol::KeysetId;
 use rusqlite::{Connection, params};
 
@@ -45,6 +47,12 @@ pub(super) fn keysets(connection: &Connection) -> Result<Vec<KeysetRecord>, Stor
 
 pub(super) fn totals(connection: &Connection) -> Result<Vec<(KeysetId, KeysetTotals)>, StoreFault> {
     all(connection, sql::TOTALS, [], rows::identified_totals)
+}
+
+pub(super) fn audit(connection: &Connection, before: Option<u64>, limit: u32) -> Result<Vec<AuditRecord>, StoreFault> {
+    // No sequence is larger than what SQLite can store, so a larger bound is none.
+    let before = before.map_or(i64::MAX, |before| i64::try_from(before).map_or(i64::MAX, |before| before));
+    all(connection, sql::AUDIT, params![before, limit], rows::audit_record)
 }
 
 pub(super) fn cursor(connection: &Connection) -> Result<u64, StoreFault> {

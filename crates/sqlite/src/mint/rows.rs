@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use hazel_mint::ports::{
-    Contents, InputRow, InputState, KeysetRecord, KeysetTotals, KnownInput, KnownOutput, MeltProgress, MeltQuote,
-    MeltQuoteStatus, MintQuote, OperationId, OperationKind, OperationRecord, OperationState, OutputRow, OwnerId,
-    PaidEvidence, PaymentProof, Timestamp,
+    AuditEntry, AuditRecord, Contents, InputRow, InputState, KeysetOrigin, KeysetRecord, KeysetTotals, KnownInput,
+    KnownOutput, MeltProgress, MeltQuote, MeltQuoteStatus, MintQuote, OperationId, OperationKind, OperationRecord,
+    OperationState, OutputRow, OwnerId, PaidEvidence, PaymentProof, Timestamp,
 };
 use hazel_protocol::{Amount, Dleq, KeysetId, KeysetKeys, PointBytes, PublicKey, QuoteId, Scalar32, Witness};
 use rusqlite::{Connection, Row};
@@ -88,17 +88,45 @@ pub(super) fn encode_keys(keys: &KeysetKeys) -> Vec<u8> {
 /// A keyset as it is stored.
 pub(super) fn keyset_record(row: &Row<'_>) -> Result<KeysetRecord, StoreFault> {
     let columns = Columns::of(row, "keysets");
-    let index = columns.unsigned("derivation_index")?;
+    let origin = keyset_origin(columns)?;
     Ok(KeysetRecord {
         id: columns.keyset_id("keyset_id")?,
         unit: columns.parsed("unit")?,
-        index: u32::try_from(index).map_err(|_| columns.malformed("derivation_index"))?,
+        origin,
         active: columns.flag("active")?,
         input_fee_ppk: columns.unsigned("input_fee_ppk")?,
         final_expiry: columns.optional("final_expiry", Columns::time)?,
         keys: columns.keys("public_keys")?,
         created_at: columns.time("created_at")?,
         latched: columns.flag("latched")?,
+    })
+}
+
+fn keyset_origin(columns: Columns<'_>) -> Result<KeysetOrigin, StoreFault> {
+    let carried = columns.optional("carried", Columns::amount)?;
+    match columns.optional("derivation_index", Columns::unsigned)? {
+        None => Ok(KeysetOrigin::Import { carried }),
+        Some(_) if carried != Some(Amount::ZERO) => Err(columns.malformed("carried")),
+        Some(index) => {
+            let index = u32::try_from(index).map_err(|_| columns.malformed("derivation_index"))?;
+            Ok(KeysetOrigin::Seed { index })
+        }
+    }
+}
+
+/// A line of the audit log.
+pub(super) fn audit_record(row: &Row<'_>) -> Result<AuditRecord, StoreFault> {
+    let columns = Columns::of(row, "audit");
+    Ok(AuditRecord {
+        sequence: columns.unsigned("sequence")?,
+        entry: AuditEntry {
+            id: columns.operation_id("entry_id")?,
+            at: columns.time("at")?,
+            actor: columns.text("actor")?.to_owned(),
+            detail: columns.text("detail")?.to_owned(),
+        },
+        action: columns.text("action")?.to_owned(),
+        keyset: columns.keyset_id("keyset_id")?,
     })
 }
 
@@ -118,18 +146,20 @@ pub(super) fn identified_totals(row: &Row<'_>) -> Result<(KeysetId, KeysetTotals
     Ok((Columns::of(row, "keysets").keyset_id("keyset_id")?, keyset_totals(row)?))
 }
 
-/// What a change needs to know of a keyset: its row number, whether it is latched, its books.
+/// What a change needs to know of a keyset: its row number, whether it is latched, where it is from, its books.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Account {
     pub(super) row: i64,
     pub(super) latched: bool,
+    pub(super) origin: KeysetOrigin,
     pub(super) totals: KeysetTotals,
 }
 
 pub(super) fn account(connection: &Connection, keyset: &KeysetId) -> Result<Option<Account>, StoreFault> {
     one(connection, sql::ACCOUNT, [keyset.as_bytes()], |row| {
-        let latched = Columns::of(row, "keysets").flag("latched")?;
-        Ok(Account { row: row.get("id")?, latched, totals: keyset_totals(row)? })
+        let columns = Columns::of(row, "keysets");
+        let (latched, origin) = (columns.flag("latched")?, keyset_origin(columns)?);
+        Ok(Account { row: row.get("id")?, latched, origin, totals: keyset_totals(row)? })
     })
 }
 

@@ -16,7 +16,7 @@ macro_rules! statements {
 /// What is read of a keyset.
 macro_rules! keyset_columns {
     () => {
-        "id, keyset_id, unit, derivation_index, active, input_fee_ppk, final_expiry, public_keys, created_at, latched, \
+        "id, keyset_id, unit, derivation_index, active, input_fee_ppk, final_expiry, public_keys, created_at, latched, carried, \
          issued, redeemed, reserved, fees"
     };
 }
@@ -82,12 +82,19 @@ statements! {
     KEYSET_BY_INDEX = concat!("SELECT ", keyset_columns!(), " FROM keysets WHERE unit = ?1 AND derivation_index = ?2");
     /// The whole of a small table, in one statement.
     TOTALS = "SELECT keyset_id, issued, redeemed, reserved, fees FROM keysets ORDER BY id";
-    ACCOUNT = "SELECT id, latched, issued, redeemed, reserved, fees FROM keysets WHERE keyset_id = ?1";
+    ACCOUNT = "SELECT id, latched, derivation_index, carried, issued, redeemed, reserved, fees FROM keysets WHERE keyset_id = ?1";
     SET_TOTALS = "UPDATE keysets SET issued = ?2, redeemed = ?3, reserved = ?4, fees = ?5 WHERE id = ?1";
     RETIRE_KEYSETS = "UPDATE keysets SET active = 0 WHERE unit = ?1 AND active = 1";
     ADD_KEYSET = "INSERT INTO keysets (keyset_id, unit, derivation_index, active, input_fee_ppk, final_expiry, public_keys, \
-                  created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+                  created_at, carried) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
     LATCH_KEYSET = "UPDATE keysets SET latched = ?2 WHERE keyset_id = ?1";
+
+    METER_KEYSET = "UPDATE keysets SET carried = ?2 WHERE keyset_id = ?1";
+
+    AUDIT = "SELECT sequence, entry_id, at, actor, action, keyset_id, detail FROM audit WHERE sequence < ?1 \
+             ORDER BY sequence DESC LIMIT ?2";
+    AUDIT_LINE = "SELECT sequence, entry_id, at, actor, action, keyset_id, detail FROM audit WHERE entry_id = ?1";
+    ADD_AUDIT_LINE = "INSERT INTO audit (entry_id, at, actor, action, keyset_id, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 
     MINT_QUOTE = concat!("SELECT ", mint_quote_columns!(), " FROM mint_quotes WHERE quote_id = ?1");
     MINT_QUOTE_BY_HASH = concat!("SELECT ", mint_quote_columns!(), " FROM mint_quotes WHERE payment_hash = ?1");
@@ -152,6 +159,8 @@ statements! {
     BLIND_SIGNATURE = blind_signatures!("WHERE s.b = ?1");
     OUTPUT_STATE = "SELECT c IS NOT NULL AS is_signed FROM blind_signatures WHERE b = ?1";
     BLIND_SIGNATURES_OF = blind_signatures!("WHERE s.operation_id = ?1 ORDER BY s.position");
+    ADD_SPENT_PROOF = "INSERT INTO proofs (y, keyset, amount, c, witness, state, operation_id, operation_kind, position) \
+                       VALUES (?1, ?2, ?3, ?4, ?5, 'spent', ?6, 'swap', ?7)";
     ADD_OUTPUT = "INSERT INTO blind_signatures (b, keyset, amount, operation_id, operation_kind, position) \
                   VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     ADD_SIGNATURE = "INSERT INTO blind_signatures (b, keyset, amount, c, dleq_e, dleq_s, operation_id, operation_kind, position) \

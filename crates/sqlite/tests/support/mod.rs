@@ -9,8 +9,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use hazel_mint::ports::{
-    Applied, ApplyError, Change, Contents, KeysetRecord, KeysetTotals, KnownInput, KnownOutput, MeltQuote, MintQuote,
-    Observer, OperationId, OperationRecord, ReadError, SignedRow, Store, Timestamp,
+    Applied, ApplyError, AuditRecord, Change, Contents, KeysetRecord, KeysetTotals, KnownInput, KnownOutput, MeltQuote,
+    MintQuote, Observer, OperationId, OperationRecord, ReadError, SignedRow, Store, Timestamp,
 };
 use hazel_mint::store::contract::{Harness, Plant};
 use hazel_protocol::{KeysetId, PointBytes, QuoteId};
@@ -196,6 +196,10 @@ impl Store for Disk {
 
     async fn totals(&self) -> Result<Vec<(KeysetId, KeysetTotals)>, ReadError> {
         self.store.totals().await
+    }
+
+    async fn audit(&self, before: Option<u64>, limit: u32) -> Result<Vec<AuditRecord>, ReadError> {
+        self.store.audit(before, limit).await
     }
 
     async fn cursor(&self) -> Result<u64, ReadError> {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use hazel_mint::ports::{
     AddKeyset, Applied, ApplyError, BindSeed, Change, CreditMintQuote, DispatchMelt, InputRow, InputState, Issue,
-    KeysetRecord, MeltOutcome, MeltQuote, MeltQuoteStatus, MintQuote, OpenMeltQuote, OpenMintQuote, OperationId,
-    OperationState, OutputRow, OwnerId, PaidEvidence, PaymentProof, RecordMelt, ReleaseSwap, ReserveMelt, ReserveSwap,
-    SettleMelt, SettleSwap, SignedRow, Store, Timestamp,
+    KeysetOrigin, KeysetRecord, MeltOutcome, MeltQuote, MeltQuoteStatus, MintQuote, OpenMeltQuote, OpenMintQuote,
+    OperationId, OperationState, OutputRow, OwnerId, PaidEvidence, PaymentProof, RecordMelt, ReleaseSwap, ReserveMelt,
+    ReserveSwap, SettleMelt, SettleSwap, SignedRow, Store, Timestamp,
 };
 use hazel_mint::store::contract::{Known, Snapshot};
 use hazel_protocol::crypto::hash_to_curve;
@@ -31,7 +31,7 @@ pub fn keyset() -> KeysetRecord {
     KeysetRecord {
         id: keys.id_v2(&CurrencyUnit::Sat, 0, None),
         unit: CurrencyUnit::Sat,
-        index: 0,
+        origin: KeysetOrigin::Seed { index: 0 },
         active: true,
         input_fee_ppk: 0,
         final_expiry: None,

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use hazel_protocol::{CurrencyUnit, KeysetId};
 
 use crate::ports::{
-    Contents, InputState, KnownOutput, MeltQuoteStatus, OperationId, OperationKind, OperationRecord, OperationState,
-    Store,
+    Contents, InputState, KeysetRecord, KnownOutput, MeltQuoteStatus, OperationId, OperationKind, OperationRecord,
+    OperationState, Store,
 };
 
 use super::snapshot::{Known, Snapshot};
@@ -57,6 +57,11 @@ impl Snapshot {
         !self.operations.contains_key(&operation)
     }
 
+    /// Whether another mint did this, whose rows were imported.
+    fn imported(&self, operation: OperationId) -> bool {
+        self.audit.iter().any(|line| line.entry.id == operation)
+    }
+
     fn unit(&self, keyset: KeysetId) -> Option<&CurrencyUnit> {
         self.keysets.iter().find(|record| record.id == keyset).map(|record| &record.unit)
     }
@@ -87,9 +92,11 @@ fn totals_are_sums(ledger: &Snapshot, faults: &mut Vec<String>) {
 fn never_overdrawn(ledger: &Snapshot, faults: &mut Vec<String>) {
     let mut kept = 0;
     for (keyset, totals) in &ledger.totals {
+        let record = ledger.keysets.iter().find(|record| record.id == *keyset);
+        let carried = record.and_then(KeysetRecord::carried).map(|carried| i128::from(carried.to_u64()));
         let [issued, redeemed, reserved, fees] =
             [totals.issued, totals.redeemed, totals.reserved, totals.fees].map(|amount| i128::from(amount.to_u64()));
-        if redeemed + reserved > issued {
+        if carried.is_some_and(|carried| redeemed + reserved > issued + carried) {
             faults.push(format!("{keyset}: overdrawn: {totals:?}"));
         }
         kept += fees - redeemed;
@@ -197,7 +204,7 @@ fn reads_agree(ledger: &Snapshot, faults: &mut Vec<String>) {
 
 /// A finished swap or melt signed no more than it spent.
 fn finished_operations_balance(ledger: &Snapshot, faults: &mut Vec<String>) {
-    for (id, contents) in ledger.contents.iter().filter(|(id, _)| ledger.finished(**id)) {
+    for (id, contents) in ledger.contents.iter().filter(|(id, _)| ledger.finished(**id) && !ledger.imported(**id)) {
         let (spent, signed) = (spent(contents), signed(contents));
         let issue = contents.outputs.iter().any(|known| known.kind == OperationKind::Issue);
         if !issue && signed > spent {
@@ -224,7 +231,8 @@ fn mint_quotes_balance(ledger: &Snapshot, faults: &mut Vec<String>) {
         }
         *open.entry(&quote.unit).or_default() += i128::from(quote.amount_issued.to_u64());
     }
-    for known in ledger.outputs.values().filter(|known| known.kind == OperationKind::Issue) {
+    let issued_here = |known: &&KnownOutput| known.kind == OperationKind::Issue && !ledger.imported(known.operation);
+    for known in ledger.outputs.values().filter(issued_here) {
         if let Some(unit) = ledger.unit(known.output.keyset) {
             *open.entry(unit).or_default() -= i128::from(known.output.amount.to_u64());
         }

@@ -9,10 +9,10 @@ use hazel_protocol::{
 };
 
 use crate::ports::{
-    AddKeyset, BindSeed, Change, CreditMintQuote, DispatchMelt, InputRow, Issue, KeysetRecord, LatchKeyset,
-    MeltOutcome, MeltQuote, MeltQuoteStatus, MintQuote, OpenMeltQuote, OpenMintQuote, OperationId, OutputRow, OwnerId,
-    PaidEvidence, PaymentProof, Prune, RecordMelt, ReleaseMelt, ReleaseSwap, ReserveMelt, ReserveSwap, ResolveSwap,
-    SettleInternally, SettleMelt, SettleSwap, SignedRow, TakeOver, Timestamp,
+    AddKeyset, Administer, BindSeed, Change, CreditMintQuote, DispatchMelt, InputRow, Issue, KeysetOrigin,
+    KeysetRecord, LatchKeyset, MeltOutcome, MeltQuote, MeltQuoteStatus, MintQuote, OpenMeltQuote, OpenMintQuote,
+    OperationId, OutputRow, OwnerId, PaidEvidence, PaymentProof, Prune, RecordMelt, ReleaseMelt, ReleaseSwap,
+    ReserveMelt, ReserveSwap, ResolveSwap, SettleInternally, SettleMelt, SettleSwap, SignedRow, TakeOver, Timestamp,
 };
 
 /// The time at which everything happens unless a case says otherwise.
@@ -49,6 +49,7 @@ into_change!(
     BindSeed,
     AddKeyset,
     LatchKeyset,
+    Administer,
     OpenMintQuote,
     CreditMintQuote,
     Issue,
@@ -123,7 +124,7 @@ pub(super) fn keyset(unit: CurrencyUnit, index: u32, input_fee_ppk: u64) -> Keys
     KeysetRecord {
         id: keys.id_v2(&unit, input_fee_ppk, None),
         unit,
-        index,
+        origin: KeysetOrigin::Seed { index },
         active: true,
         input_fee_ppk,
         final_expiry: None,

@@ -3,9 +3,9 @@
 use hazel_protocol::{Amount, CurrencyUnit, KeysetId};
 
 use crate::ports::{
-    AddKeyset, BindSeed, Change, CreditMintQuote, InputRow, Issue, KeysetRecord, LatchKeyset, MeltOutcome, MeltQuote,
-    MintQuote, OpenMeltQuote, OpenMintQuote, OperationId, OutputRow, OwnerId, PaidEvidence, PaymentProof, Prune,
-    SettleMelt, TakeOver, Timestamp,
+    Act, AddKeyset, Administer, AuditEntry, BindSeed, Change, CreditMintQuote, InputRow, Issue, KeysetOrigin,
+    KeysetRecord, LatchKeyset, MeltOutcome, MeltQuote, MintQuote, OpenMeltQuote, OpenMintQuote, OperationId, OutputRow,
+    OwnerId, PaidEvidence, PaymentProof, Prune, SettleMelt, TakeOver, Timestamp,
 };
 
 use super::fixture::{
@@ -93,7 +93,7 @@ pub(super) struct Generator {
 /// One way to draw a change, and how often it is taken compared with the others.
 type Draw = (u32, fn(&mut Generator) -> Change);
 
-const DRAWS: [Draw; 19] = [
+const DRAWS: [Draw; 20] = [
     (16, Generator::reserve_swap),
     (14, Generator::settle_swap),
     (6, Generator::release_swap),
@@ -112,6 +112,7 @@ const DRAWS: [Draw; 19] = [
     (2, Generator::prune),
     (3, Generator::latch),
     (2, Generator::add_keyset),
+    (2, Generator::administer),
     (1, Generator::bind_seed),
 ];
 
@@ -501,10 +502,26 @@ impl Generator {
         LatchKeyset { keyset: self.keyset(), latched: self.rng.percent(15) }.into_change()
     }
 
+    /// An act under an id of few, so that ids come again with the same act and with others.
+    fn administer(&mut self) -> Change {
+        let act = match self.add_or_latch() {
+            Change::AddKeyset(act) => Act::AddKeyset(act),
+            Change::LatchKeyset(act) => Act::LatchKeyset(act),
+            other => return other,
+        };
+        let id = operation(800_000 + self.rng.below(40));
+        let entry = AuditEntry { id, at: NOW, actor: "somebody".to_owned(), detail: String::new() };
+        Administer { entry, act }.into_change()
+    }
+
+    fn add_or_latch(&mut self) -> Change {
+        if self.rng.percent(30) { self.add_keyset() } else { self.latch() }
+    }
+
     fn add_keyset(&mut self) -> Change {
         let mut keyset = self.rng.pick(&self.keysets);
         match self.rng.below(12) {
-            0 => keyset.index = self.rng.below(5),
+            0 => keyset.origin = KeysetOrigin::Seed { index: self.rng.below(5) },
             1 => keyset.input_fee_ppk += 1,
             2 => keyset.active = false,
             _ => {}

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use hazel_protocol::{KeysetId, PointBytes, QuoteId};
 
 use crate::ports::{
-    Change, Contents, InputRow, KeysetRecord, KeysetTotals, KnownInput, KnownOutput, MeltQuote, MintQuote, OperationId,
-    OperationRecord, SignedRow, Store, Timestamp,
+    Act, AuditRecord, Change, Contents, InputRow, KeysetRecord, KeysetTotals, KnownInput, KnownOutput, MeltQuote,
+    MintQuote, OperationId, OperationRecord, SignedRow, Store, Timestamp,
 };
 
 /// The keys to look up: everything a test has put in, or tried to.
@@ -34,6 +34,13 @@ impl Known {
             Change::OpenMintQuote(change) => {
                 self.mint_quotes.insert(change.quote.id.clone());
                 self.hashes.insert(change.quote.payment_hash);
+            }
+            Change::Administer(change) => {
+                self.operations.insert(change.entry.id);
+                if let Act::ImportRows(act) = &change.act {
+                    self.note_inputs(&act.spent);
+                    self.note_signed(&act.signed);
+                }
             }
             Change::CreditMintQuote(change) => drop(self.mint_quotes.insert(change.quote.clone())),
             Change::Issue(change) => {
@@ -119,6 +126,8 @@ pub struct Snapshot {
     pub keysets: Vec<KeysetRecord>,
     /// Their totals.
     pub totals: Vec<(KeysetId, KeysetTotals)>,
+    /// The audit log, newest first.
+    pub audit: Vec<AuditRecord>,
     /// The payment stream's cursor.
     pub cursor: u64,
 }
@@ -138,6 +147,7 @@ impl Snapshot {
         snapshot.read_quotes(store, known).await;
         snapshot.keysets = store.keysets().await.expect("keysets can be read");
         snapshot.totals = store.totals().await.expect("totals can be read");
+        snapshot.read_audit(store).await;
         snapshot.cursor = store.cursor().await.expect("the cursor can be read");
         snapshot
     }
@@ -170,6 +180,21 @@ impl Snapshot {
             let ids: Vec<OperationId> = after.into_iter().chain(page.iter().map(|row| row.id)).collect();
             assert!(ids.is_sorted_by(|a, b| a < b), "a page goes on upwards from where the last one ended");
             self.unfinished.extend(page);
+        }
+    }
+
+    async fn read_audit(&mut self, store: &dyn Store) {
+        loop {
+            let before = self.audit.last().map(|line| line.sequence);
+            let page = store.audit(before, PAGE).await.expect("the audit log can be read");
+            if page.is_empty() {
+                return;
+            }
+            let sized = u32::try_from(page.len()).is_ok_and(|rows| rows <= PAGE);
+            assert!(sized, "a page is longer than its limit");
+            let sequences: Vec<u64> = before.into_iter().chain(page.iter().map(|line| line.sequence)).collect();
+            assert!(sequences.is_sorted_by(|a, b| a > b), "a page goes on downwards from where the last one ended");
+            self.audit.extend(page);
         }
     }
 

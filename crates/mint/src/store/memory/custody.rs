@@ -9,6 +9,8 @@ use crate::ports::{
     OutputRow, SignedRow,
 };
 
+use crate::store::rules::is_overdrawn;
+
 use super::ledger::{Brought, Ledger, Rows, Writes, corrupt};
 
 /// An attempt to take custody.
@@ -72,7 +74,7 @@ impl Reservation<'_> {
     }
 }
 
-fn refuse_known_inputs(ledger: &Ledger, inputs: &[InputRow]) -> Result<(), Conflict> {
+pub(super) fn refuse_known_inputs(ledger: &Ledger, inputs: &[InputRow]) -> Result<(), Conflict> {
     let states = || inputs.iter().filter_map(|row| ledger.inputs.get(&row.y)).map(|known| known.state);
     if states().any(|state| state == InputState::Spent) {
         return Err(Conflict::InputsSpent);
@@ -105,7 +107,7 @@ fn refuse_latched<'a>(ledger: &Ledger, mut keysets: impl Iterator<Item = &'a Key
 fn refuse_overdrawn(ledger: &Ledger, more: &BTreeMap<KeysetId, u128>) -> Result<(), Conflict> {
     for (keyset, more) in more {
         let totals = ledger.totals.get(keyset).copied().unwrap_or_default();
-        if wide(totals.redeemed) + wide(totals.reserved) + more > wide(totals.issued) {
+        if is_overdrawn(&totals, ledger.carried(*keyset), *more) {
             return Err(Conflict::Overdrawn(*keyset));
         }
     }
@@ -208,6 +210,14 @@ impl<'a> Books<'a> {
     fn release(&mut self, row: &InputRow) -> Result<(), ApplyError> {
         self.update(row.keyset, |totals| {
             totals.reserved = totals.reserved.checked_sub(row.amount)?;
+            Ok(())
+        })
+    }
+
+    /// Counts a proof that another mint has redeemed.
+    pub(super) fn redeemed_elsewhere(&mut self, row: &InputRow) -> Result<(), ApplyError> {
+        self.update(row.keyset, |totals| {
+            totals.redeemed = totals.redeemed.checked_add(row.amount)?;
             Ok(())
         })
     }

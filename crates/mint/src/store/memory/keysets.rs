@@ -16,7 +16,7 @@ pub(super) fn bind_seed(ledger: &Ledger, change: &BindSeed) -> Outcome {
 /// A keyset that is there already stays as it is now: a late repetition does not undo a rotation.
 pub(super) fn add_keyset(ledger: &Ledger, change: &AddKeyset) -> Outcome {
     let new = &change.keyset;
-    let in_the_way = |old: &&KeysetRecord| old.id == new.id || (old.unit == new.unit && old.index == new.index);
+    let in_the_way = |old: &&KeysetRecord| old.id == new.id || same_place(old, new);
     if let Some(old) = ledger.keysets.iter().find(in_the_way) {
         return if same_keyset(old, new) { Ok(unchanged(Applied::Done)) } else { refuse(Conflict::KeysetExists) };
     }
@@ -28,6 +28,11 @@ pub(super) fn add_keyset(ledger: &Ledger, change: &AddKeyset) -> Outcome {
     let mut writes = Writes { keysets: Some(keysets), ..Writes::default() };
     writes.totals.insert(new.id, KeysetTotals::default());
     Ok((writes, Applied::Done))
+}
+
+/// Whether both are derived at one place. Imports are derived nowhere.
+fn same_place(old: &KeysetRecord, new: &KeysetRecord) -> bool {
+    old.unit == new.unit && old.index().is_some() && old.index() == new.index()
 }
 
 pub(super) fn latch_keyset(ledger: &Ledger, change: &LatchKeyset) -> Outcome {

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use hazel_protocol::{KeysetId, PointBytes, QuoteId};
+use hazel_protocol::{Amount, KeysetId, PointBytes, QuoteId};
 
 use crate::ports::{
-    Applied, ApplyError, Conflict, Contents, KeysetRecord, KeysetTotals, KnownInput, KnownOutput, MeltQuote, MintQuote,
-    OperationId, OperationRecord, Timestamp,
+    Applied, ApplyError, AuditRecord, Conflict, Contents, KeysetRecord, KeysetTotals, KnownInput, KnownOutput,
+    MeltQuote, MintQuote, OperationId, OperationRecord, Timestamp,
 };
 
 /// Everything the ledger knows.
@@ -28,6 +28,8 @@ pub(super) struct Ledger {
     pub(super) operations: BTreeMap<OperationId, OperationRecord>,
     /// What each operation, finished or not, brought in.
     pub(super) brought: BTreeMap<OperationId, Brought>,
+    /// The audit log, oldest first.
+    pub(super) audit: Vec<AuditRecord>,
     /// Ids that were given up before they were reserved, and when.
     pub(super) tombstones: BTreeMap<OperationId, Timestamp>,
     /// PENDING and SPENT proofs by Y.
@@ -55,6 +57,8 @@ pub(super) struct Writes {
     /// The whole table, when a keyset changes.
     pub(super) keysets: Option<Vec<KeysetRecord>>,
     pub(super) totals: BTreeMap<KeysetId, KeysetTotals>,
+    /// A new line of the audit log.
+    pub(super) audit: Option<AuditRecord>,
     pub(super) mint_quotes: Rows<QuoteId, MintQuote>,
     pub(super) credits: BTreeMap<String, QuoteId>,
     pub(super) melt_quotes: Rows<QuoteId, MeltQuote>,
@@ -92,6 +96,7 @@ impl Ledger {
             self.keysets = keysets;
         }
         self.totals.extend(writes.totals);
+        self.audit.extend(writes.audit);
         self.credits.extend(writes.credits);
         merge(&mut self.mint_quotes, writes.mint_quotes);
         merge(&mut self.melt_quotes, writes.melt_quotes);
@@ -125,6 +130,12 @@ impl Ledger {
             return Err(Conflict::OperationEnded);
         }
         Ok(())
+    }
+
+    /// What was signed of a keyset elsewhere; `None` for an import that is unmetered.
+    pub(super) fn carried(&self, keyset: KeysetId) -> Option<Amount> {
+        let record = self.keysets.iter().find(|record| record.id == keyset);
+        record.map_or(Some(Amount::ZERO), KeysetRecord::carried)
     }
 
     pub(super) fn mint_quote(&self, id: &QuoteId) -> Result<&MintQuote, Conflict> {

@@ -13,10 +13,11 @@ use async_trait::async_trait;
 use hazel_protocol::{KeysetId, PointBytes, QuoteId};
 
 use crate::ports::{
-    Applied, ApplyError, Change, Contents, KeysetRecord, KeysetTotals, KnownInput, KnownOutput, MeltQuote, MintQuote,
-    Observer, OperationId, OperationRecord, ReadError, Store, Timestamp,
+    Applied, ApplyError, AuditRecord, Change, Contents, KeysetRecord, KeysetTotals, KnownInput, KnownOutput, MeltQuote,
+    MintQuote, Observer, OperationId, OperationRecord, ReadError, Store, Timestamp,
 };
 
+mod administer;
 mod custody;
 mod keysets;
 mod ledger;
@@ -62,6 +63,7 @@ fn decide(ledger: &Ledger, change: &Change) -> Outcome {
         Change::BindSeed(change) => keysets::bind_seed(ledger, change),
         Change::AddKeyset(change) => keysets::add_keyset(ledger, change),
         Change::LatchKeyset(change) => keysets::latch_keyset(ledger, change),
+        Change::Administer(change) => administer::administer(ledger, change),
         Change::OpenMintQuote(change) => mint_quotes::open(ledger, change),
         Change::CreditMintQuote(change) => mint_quotes::credit(ledger, change),
         Change::Issue(change) => mint_quotes::issue(ledger, change),
@@ -152,6 +154,12 @@ impl Store for MemoryStore {
         let ledger = self.lock();
         let of = |id: KeysetId| ledger.totals.get(&id).copied().unwrap_or_default();
         Ok(ledger.keysets.iter().map(|keyset| (keyset.id, of(keyset.id))).collect())
+    }
+
+    async fn audit(&self, before: Option<u64>, limit: u32) -> Result<Vec<AuditRecord>, ReadError> {
+        let ledger = self.lock();
+        let older = ledger.audit.iter().rev().filter(|line| before.is_none_or(|before| line.sequence < before));
+        Ok(older.take(at_most(limit)).cloned().collect())
     }
 
     async fn cursor(&self) -> Result<u64, ReadError> {

@@ -48,10 +48,11 @@ async fn random_sequences_meet_every_change_and_refusal() {
     assert_eq!(missing, Vec::<&str>::new(), "refusals that were never given");
 }
 
-const CHANGES: [&str; 19] = [
+const CHANGES: [&str; 20] = [
     "BindSeed",
     "AddKeyset",
     "LatchKeyset",
+    "Administer",
     "OpenMintQuote",
     "CreditMintQuote",
     "Issue",

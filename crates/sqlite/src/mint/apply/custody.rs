@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use hazel_mint::ports::{
     Conflict, InputRow, InputState, KeysetTotals, KnownInput, OperationId, OperationKind, OutputRow, SignedRow,
 };
+use hazel_mint::store::rules::is_overdrawn;
 use hazel_protocol::{Amount, AmountError, KeysetId, Witness};
 use rusqlite::{Connection, params};
 
@@ -86,7 +87,7 @@ impl Reservation<'_> {
 }
 
 /// SPENT outranks PENDING in what the loser is told.
-fn refuse_known_inputs(connection: &Connection, inputs: &[InputRow]) -> Result<(), LedgerFault> {
+pub(super) fn refuse_known_inputs(connection: &Connection, inputs: &[InputRow]) -> Result<(), LedgerFault> {
     let mut is_pending = false;
     for row in inputs {
         match rows::proof_state(connection, &row.y)? {
@@ -270,8 +271,8 @@ impl Books {
     /// Refuses when `redeemed + reserved + more > issued` for any keyset in `more`.
     fn refuse_overdrawn(&self, more: &BTreeMap<KeysetId, u128>) -> Result<(), LedgerFault> {
         for (keyset, more) in more {
-            let KeysetTotals { issued, redeemed, reserved, .. } = self.account(*keyset)?.totals;
-            if wide(redeemed) + wide(reserved) + more > wide(issued) {
+            let account = self.account(*keyset)?;
+            if is_overdrawn(&account.totals, account.origin.carried(), *more) {
                 return refuse(Conflict::Overdrawn(*keyset));
             }
         }
@@ -281,6 +282,13 @@ impl Books {
     pub(super) fn issue(&mut self, keyset: KeysetId, amount: Amount) -> Result<(), LedgerFault> {
         self.update(keyset, |totals| {
             totals.issued = totals.issued.checked_add(amount)?;
+            Ok(())
+        })
+    }
+
+    pub(super) fn redeem(&mut self, keyset: KeysetId, amount: Amount) -> Result<(), LedgerFault> {
+        self.update(keyset, |totals| {
+            totals.redeemed = totals.redeemed.checked_add(amount)?;
             Ok(())
         })
     }

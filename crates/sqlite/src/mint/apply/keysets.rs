@@ -33,12 +33,13 @@ pub(super) fn add(connection: &Connection, change: &AddKeyset) -> Outcome {
     let row = params![
         new.id.as_bytes(),
         new.unit.as_str(),
-        new.index,
+        new.index(),
         new.active,
         stored(new.input_fee_ppk, "a keyset's fee")?,
         expiry,
         rows::encode_keys(&new.keys),
         stored(new.created_at.to_unix(), "a time")?,
+        new.carried().map(|carried| stored(carried.to_u64(), "an amount")).transpose()?,
     ];
     run_one(connection, sql::ADD_KEYSET, row, "a keyset was not added")?;
     Ok(Applied::Done)
@@ -50,7 +51,8 @@ fn in_the_way(connection: &Connection, new: &KeysetRecord) -> Result<Option<Keys
     if by_id.is_some() {
         return Ok(by_id);
     }
-    let place = params![new.unit.as_str(), new.index];
+    let Some(index) = new.index() else { return Ok(None) };
+    let place = params![new.unit.as_str(), index];
     Ok(one(connection, sql::KEYSET_BY_INDEX, place, rows::keyset_record)?)
 }
 

@@ -1,8 +1,8 @@
 //! Mint quotes: opened, credited, issued on.
 
 use hazel_mint::ports::{
-    Applied, Conflict, CreditMintQuote, Issue, KnownOutput, MintQuote, OpenMintQuote, OperationKind, SignedRow,
-    Timestamp,
+    Applied, Conflict, CreditMintQuote, Issue, KnownOutput, MintQuote, OpenMintQuote, OperationId, OperationKind,
+    SignedRow, Timestamp,
 };
 use hazel_mint::store::rules::{same_mint_offer, same_outputs};
 use hazel_protocol::{Amount, PublicKey, QuoteId};
@@ -98,7 +98,7 @@ pub(super) fn issue(connection: &Connection, change: &Issue) -> Outcome {
     for signed in &change.outputs {
         books.issue(signed.output.keyset, signed.output.amount)?;
     }
-    add_signatures(connection, change, &books)?;
+    add_signatures(connection, change.operation, &change.outputs, &books)?;
     books.write(connection)?;
     Ok(Applied::Signatures(change.outputs.clone()))
 }
@@ -145,9 +145,15 @@ fn draw(
     Ok(run_one(connection, sql::ADD_DRAW, row, "a draw was not added")?)
 }
 
-fn add_signatures(connection: &Connection, change: &Issue, books: &Books) -> Result<(), LedgerFault> {
+/// Stores outputs that are signed already, as those of an issue.
+pub(super) fn add_signatures(
+    connection: &Connection,
+    operation: OperationId,
+    outputs: &[SignedRow],
+    books: &Books,
+) -> Result<(), LedgerFault> {
     let mut statement = connection.prepare_cached(sql::ADD_SIGNATURE)?;
-    for (position, signed) in (0_i64..).zip(&change.outputs) {
+    for (position, signed) in (0_i64..).zip(outputs) {
         statement.execute(params![
             signed.output.b.as_bytes(),
             books.row(signed.output.keyset)?,
@@ -155,7 +161,7 @@ fn add_signatures(connection: &Connection, change: &Issue, books: &Books) -> Res
             signed.c.as_bytes(),
             signed.dleq.e.as_bytes(),
             signed.dleq.s.as_bytes(),
-            change.operation.as_bytes(),
+            operation.as_bytes(),
             OperationKind::Issue.as_str(),
             position,
         ])?;

@@ -3,6 +3,7 @@
 //! Nobody else writes between two statements of a change, so each function reads what it needs, decides as the docs of its change say,
 //! and writes. A function that fails may have written already: the writer takes that back.
 
+mod administer;
 mod custody;
 mod keysets;
 mod melt;
@@ -37,6 +38,7 @@ pub(super) fn apply(connection: &Connection, change: &Change) -> Outcome {
         Change::BindSeed(change) => keysets::bind_seed(connection, change),
         Change::AddKeyset(change) => keysets::add(connection, change),
         Change::LatchKeyset(change) => keysets::latch(connection, change),
+        Change::Administer(change) => administer::administer(connection, change),
         Change::OpenMintQuote(change) => mint_quotes::open(connection, change),
         Change::CreditMintQuote(change) => mint_quotes::credit(connection, change),
         Change::Issue(change) => mint_quotes::issue(connection, change),

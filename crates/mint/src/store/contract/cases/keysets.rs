@@ -2,7 +2,7 @@
 
 use hazel_protocol::CurrencyUnit;
 
-use crate::ports::{AddKeyset, Applied, BindSeed, Conflict, KeysetRecord, LatchKeyset};
+use crate::ports::{AddKeyset, Applied, BindSeed, Conflict, KeysetOrigin, KeysetRecord, LatchKeyset};
 use crate::store::contract::Bench;
 use crate::store::contract::fixture::{KEYSETS, Minting, NOW, Swap, input, keyset, output, sat, sat_next, usd};
 
@@ -79,7 +79,8 @@ async fn another_keyset_of_the_id_is_refused(bench: &Bench) {
     let known = &KEYSETS.sat;
     let others = [
         KeysetRecord { unit: CurrencyUnit::Eur, ..known.clone() },
-        KeysetRecord { index: 9, ..known.clone() },
+        KeysetRecord { origin: KeysetOrigin::Seed { index: 9 }, ..known.clone() },
+        KeysetRecord { origin: KeysetOrigin::Import { carried: None }, ..known.clone() },
         KeysetRecord { input_fee_ppk: known.input_fee_ppk + 1, ..known.clone() },
         KeysetRecord { final_expiry: Some(NOW), ..known.clone() },
         KeysetRecord { keys: KEYSETS.usd.keys.clone(), unit: CurrencyUnit::Eur, ..known.clone() },
@@ -92,10 +93,10 @@ async fn another_keyset_of_the_id_is_refused(bench: &Bench) {
 
 async fn another_keyset_of_the_index_is_refused(bench: &Bench) {
     bench.accept(add(&KEYSETS.sat)).await;
-    let rival = KeysetRecord { index: KEYSETS.sat.index, ..KEYSETS.sat_next.clone() };
+    let rival = KeysetRecord { origin: KEYSETS.sat.origin, ..KEYSETS.sat_next.clone() };
     bench.refuse(add(&rival), Conflict::KeysetExists).await;
     // The same index of another unit is free.
-    bench.accept(add(&keyset(CurrencyUnit::Eur, KEYSETS.sat.index, 0))).await;
+    bench.accept(add(&keyset(CurrencyUnit::Eur, 0, 0))).await;
 }
 
 async fn a_new_keyset_is_not_latched(bench: &Bench) {

@@ -22,6 +22,7 @@ macro_rules! cases {
     };
 }
 
+mod administer;
 mod dispatch;
 mod issue;
 mod keysets;
@@ -39,6 +40,7 @@ mod upkeep;
 pub(super) fn all() -> impl Iterator<Item = &'static Case> {
     let modules = [
         keysets::CASES,
+        administer::CASES,
         mint_quotes::CASES,
         issue::CASES,
         swap::CASES,
