@@ -11,6 +11,9 @@ use crate::config::{DatabaseUrl, Level, LogFormat};
 /// The address of `hazeld dev` when none is given.
 const DEV_LISTEN: &str = "127.0.0.1:3338";
 
+/// The address of the operator's surface of `hazeld dev` when none is given.
+const DEV_ADMIN_LISTEN: &str = "127.0.0.1:0";
+
 /// The Hazel mint daemon.
 #[derive(Debug, Parser)]
 #[command(name = "hazeld", version, about, after_help = EXIT_CODES)]
@@ -43,6 +46,24 @@ pub(crate) enum Command {
         /// What to do with it.
         #[command(subcommand)]
         command: ConfigCommand,
+    },
+    /// Shows and changes the keysets of a running mint.
+    Keyset {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: KeysetCommand,
+    },
+    /// Shows what operators did, newest first.
+    Audit {
+        /// Which mint.
+        #[command(flatten)]
+        at: AdminArgs,
+        /// Only lines before this one.
+        #[arg(long, value_name = "SEQUENCE")]
+        before: Option<u64>,
+        /// How many lines, at most 1000.
+        #[arg(long, value_name = "N", default_value_t = 50)]
+        limit: u32,
     },
     /// Makes a seed for a new mint.
     Seed {
@@ -80,6 +101,62 @@ pub(crate) enum SeedCommand {
     },
 }
 
+/// How to reach the operator's surface of a running mint.
+#[derive(Debug, Args)]
+pub(crate) struct AdminArgs {
+    /// The configuration file of the running mint.
+    #[arg(long, value_name = "FILE", default_value = "hazeld.toml", conflicts_with = "data_dir")]
+    pub(crate) config: PathBuf,
+    /// The data folder of a running `hazeld dev`.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Prints the answer as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What can be done with the keysets of a running mint.
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysetCommand {
+    /// Lists all keysets with their books.
+    List(AdminArgs),
+    /// Adds a keyset that signs from now on; the former one stays spendable.
+    Rotate {
+        /// Which mint.
+        #[command(flatten)]
+        at: AdminArgs,
+        /// The unit.
+        #[arg(long)]
+        unit: String,
+        /// The fee per input, in thousandths of the unit; without it, as configured.
+        #[arg(long, value_name = "N")]
+        input_fee_ppk: Option<u64>,
+        /// The values of its keys, with commas between them; without it, as configured.
+        #[arg(long, value_name = "LIST", value_delimiter = ',')]
+        denominations: Option<Vec<u64>>,
+        /// When it ends for good, in seconds since 1970; without it, never.
+        #[arg(long, value_name = "TIME")]
+        final_expiry: Option<u64>,
+    },
+    /// Stops a keyset: nothing of it is signed or redeemed.
+    Stop(LatchArgs),
+    /// Allows a keyset that was stopped.
+    Allow(LatchArgs),
+}
+
+/// Which keyset is stopped or allowed.
+#[derive(Debug, Args)]
+pub(crate) struct LatchArgs {
+    /// Which mint.
+    #[command(flatten)]
+    pub(crate) at: AdminArgs,
+    /// The id of the keyset.
+    pub(crate) id: String,
+    /// Why, for the audit log.
+    #[arg(long)]
+    pub(crate) reason: String,
+}
+
 /// How to run the mint for trying things out.
 #[derive(Debug, Args)]
 pub(crate) struct DevArgs {
@@ -89,6 +166,9 @@ pub(crate) struct DevArgs {
     /// The loopback address to listen on; port 0 takes a free one.
     #[arg(long, value_name = "ADDR", default_value = DEV_LISTEN)]
     pub(crate) listen: SocketAddr,
+    /// The loopback address of the operator's surface; port 0 takes a free one, which is written to admin-url in the data folder.
+    #[arg(long, value_name = "ADDR", default_value = DEV_ADMIN_LISTEN)]
+    pub(crate) admin_listen: SocketAddr,
     /// The database: sqlite:PATH or a path. Without it, mint.sqlite in the data folder.
     #[arg(long, value_name = "URL")]
     pub(crate) database: Option<DatabaseUrl>,

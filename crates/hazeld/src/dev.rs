@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use hazel_mint::MintConfig;
 use tracing::debug;
 
+use crate::admin;
 use crate::cli::DevArgs;
-use crate::config::{Config, Database, Fake, Http, Log, SecretSource};
+use crate::config::{AdminListener, Config, Database, Fake, Http, Log, SecretSource};
 use crate::failure::Failure;
 use crate::seed::private_folder;
 use crate::wiring::{Plan, SeedPolicy};
 
-/// The plan that the arguments make. The data folder is made when something is to live in it.
+/// The plan that the arguments make. Makes the data folder.
 pub(crate) fn plan(args: DevArgs) -> Result<Plan, Failure> {
     if !args.listen.ip().to_canonical().is_loopback() {
         return Err(Failure::Usage(format!(
@@ -20,11 +21,12 @@ pub(crate) fn plan(args: DevArgs) -> Result<Plan, Failure> {
             args.listen
         )));
     }
-    let folder = args.data_dir.clone().unwrap_or_else(default_folder);
-    if args.database.is_none() || args.seed_file.is_none() || args.fake_ledger.is_none() {
-        private_folder(&folder)
-            .map_err(|error| Failure::Usage(format!("cannot make the data folder {}: {error}", folder.display())))?;
+    if !args.admin_listen.ip().to_canonical().is_loopback() {
+        return Err(Failure::Usage("--admin-listen takes a loopback address".to_owned()));
     }
+    let folder = args.data_dir.clone().unwrap_or_else(default_folder);
+    private_folder(&folder)
+        .map_err(|error| Failure::Usage(format!("cannot make the data folder {}: {error}", folder.display())))?;
     let seed = args.seed_file.clone().unwrap_or_else(|| folder.join("seed"));
     let config = config(args, &folder, &seed);
     debug!(folder = %folder.display(), "planned");
@@ -44,6 +46,11 @@ fn config(args: DevArgs, folder: &Path, seed: &Path) -> Config {
     Config {
         mint,
         http: Http::at(args.listen),
+        admin: Some(AdminListener {
+            listen: args.admin_listen,
+            token_file: folder.join(admin::DEV_TOKEN_FILE),
+            url_file: Some(folder.join(admin::DEV_URL_FILE)),
+        }),
         database: Database {
             path: args.database.map_or_else(|| folder.join("mint.sqlite"), |url| url.path),
             key: None,
@@ -77,10 +84,12 @@ fn banner(folder: &Path, config: &Config, seed: &Path) -> String {
    database     {}
    seed         {}
    lightning    {}
+   operator     hazeld keyset list --data-dir {}
 ",
         folder.display(),
         config.database.path.display(),
         seed.display(),
-        config.lightning.ledger.display()
+        config.lightning.ledger.display(),
+        folder.display()
     )
 }

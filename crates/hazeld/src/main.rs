@@ -6,6 +6,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `cli` | the command line |
+//! | `admin` | the operator's surface: its tokens, and the commands that ask it |
 //! | `config` | the file, the environment over it, the rules between the values |
 //! | `dev`, `start` | how each command comes to a plan |
 //! | `wiring` | from a plan to a running mint and back down |
@@ -13,6 +14,7 @@
 //! | `seed` | the words every key comes from |
 //! | `logging`, `shutdown`, `failure` | the log, the signals, the exit codes |
 
+mod admin;
 mod cli;
 mod config;
 mod dev;
@@ -48,6 +50,8 @@ fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Dev(args) => wiring::run(dev::plan(args)?),
         Command::Start(args) => wiring::run(start::plan(&args.config)?),
+        Command::Keyset { command } => admin::keyset(command),
+        Command::Audit { at, before, limit } => admin::audit(&at, before, limit),
         Command::Config { command: ConfigCommand::Check(args) } => start::check(&args.config),
         Command::Config { command: ConfigCommand::Example } => start::example(),
         Command::Seed { command: SeedCommand::New { file } } => Ok(seed::create(&file)?),

@@ -127,7 +127,7 @@ pub(crate) fn create(path: &Path) -> Result<(), SeedError> {
 }
 
 /// Writes `bytes` to a private file beside `path` and links it there, which fails when something has that name already.
-fn publish(path: &Path, bytes: &[u8]) -> Result<(), SeedError> {
+pub(crate) fn publish(path: &Path, bytes: &[u8]) -> Result<(), SeedError> {
     let mut name = path.file_name().map(ToOwned::to_owned).unwrap_or_default();
     name.push(format!(".{}.new", std::process::id()));
     let draft = path.with_file_name(name);

@@ -17,6 +17,7 @@ use hazel_sqlite::{DatabaseKey, MintStore, OpenOptions};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use crate::admin;
 use crate::config::{Config, Database, Fake, SecretSource};
 use crate::environment::SystemEnvironment;
 use crate::failure::Failure;
@@ -189,11 +190,14 @@ enum End {
 }
 
 async fn serve(config: &Config, mint: &Arc<Mint>, store: &MintStore, mut signals: Signals) -> Result<(), Failure> {
+    // First, so that whoever reads where the API listens can reach it, too.
+    let admin = admin::Surface::open(config.admin.as_ref()).await?;
     let listener = listen(config).await?;
     let connections = server::ListenConfig { drain: DRAIN, ..config.http.connections.clone() };
     let router = server::router(Arc::clone(mint), config.http.server.clone());
     mint.start();
     let (stop, stopped) = oneshot::channel::<()>();
+    let _admin = admin.map(|surface| surface.serve(Arc::clone(mint)));
     let api = tokio::spawn(server::serve(listener, router, connections, async {
         // Both a message and a dropped sender mean stop.
         let _ = stopped.await;

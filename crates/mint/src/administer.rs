@@ -111,6 +111,24 @@ impl Mint {
         })
     }
 
+    /// What a new keyset of `unit` is like when nothing else is said: as it is configured, else as the newest one is; never with an expiry.
+    /// `None` when the mint has none of this unit.
+    pub fn rotation_of(&self, unit: &CurrencyUnit) -> Option<RotateKeyset> {
+        let ring = self.keyring();
+        let newest = ring.iter().filter(|keyset| keyset.unit == *unit).last()?;
+        let configured = self.config.units.iter().find(|configured| configured.unit == *unit).cloned();
+        let wanted = configured.map_or_else(
+            || RotateKeyset {
+                unit: unit.clone(),
+                denominations: newest.keys.amounts().into_iter().collect(),
+                input_fee_ppk: newest.input_fee_ppk,
+                final_expiry: None,
+            },
+            RotateKeyset::from,
+        );
+        Some(RotateKeyset { final_expiry: None, ..wanted })
+    }
+
     /// Stops a keyset (nothing of it is signed or redeemed), or allows it again.
     ///
     /// # Errors

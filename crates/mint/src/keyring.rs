@@ -42,6 +42,17 @@ impl Keyring {
         self.active.get(unit).and_then(|id| self.keysets.get(id)).filter(|keyset| keyset.signs(now))
     }
 
+    /// The keyset that signs outputs of `unit`.
+    ///
+    /// # Errors
+    /// 12003 when it has expired, 12002 when it is stopped or there is none.
+    pub fn signing_of(&self, unit: &CurrencyUnit, now: Timestamp) -> Result<&Arc<KeysetRecord>, MintError> {
+        match self.active.get(unit) {
+            Some(id) => self.signing(id, now),
+            None => Err(MintError::refused(ErrorCode::KeysetInactive)),
+        }
+    }
+
     /// This keyring with one keyset stopped, or allowed again.
     pub fn with_latched(&self, id: KeysetId, latched: bool) -> Self {
         let mut ring = self.clone();

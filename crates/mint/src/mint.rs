@@ -268,11 +268,26 @@ impl Mint {
     /// The keyset that signs `unit`, which is what makes it a unit of this mint.
     ///
     /// # Errors
-    /// 11013.
+    /// 11013 for a unit without keysets; 12003 or 12002 while none signs.
     pub(crate) fn require_unit(&self, unit: &CurrencyUnit) -> Result<Arc<KeysetRecord>, MintError> {
-        match self.keyring().active(unit, self.now()) {
-            Some(keyset) if *unit != CurrencyUnit::Auth => Ok(Arc::clone(keyset)),
-            _ => Err(MintError::refused(ErrorCode::UnitUnsupported)),
+        let (ring, now) = (self.keyring(), self.now());
+        self.require_spendable(unit)?;
+        ring.signing_of(unit, now).map(Arc::clone)
+    }
+
+    /// That there may be proofs of `unit` to spend.
+    ///
+    /// # Errors
+    /// 11013 for a unit without keysets; 12003 when all have expired.
+    pub(crate) fn require_spendable(&self, unit: &CurrencyUnit) -> Result<(), MintError> {
+        let (ring, now) = (self.keyring(), self.now());
+        let mut keysets = ring.iter().filter(|keyset| keyset.unit == *unit).peekable();
+        if keysets.peek().is_none() || *unit == CurrencyUnit::Auth {
+            return Err(MintError::refused(ErrorCode::UnitUnsupported));
         }
+        if keysets.all(|keyset| keyset.has_expired(now)) {
+            return Err(MintError::refused(ErrorCode::KeysetExpired));
+        }
+        Ok(())
     }
 }

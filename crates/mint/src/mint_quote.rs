@@ -12,7 +12,9 @@ use crate::failpoint::failpoint;
 use crate::mint::Mint;
 use crate::msat::to_msat;
 use crate::nut20::check_signature;
-use crate::ports::{Applied, Change, Issue, MintQuote, NewInvoice, OpenMintQuote, OperationId, OperationKind};
+use crate::ports::{
+    Applied, Change, Issue, KeysetRecord, MintQuote, NewInvoice, OpenMintQuote, OperationId, OperationKind,
+};
 use crate::replay::Asked;
 use crate::signing::{SignedOutput, sign_outputs};
 use crate::verify::VerifiedOutputs;
@@ -59,6 +61,19 @@ pub(crate) fn require_bolt11(method: &str) -> Result<(), MintError> {
     Err(MintError::invalid(Group::Request, "this payment method is not supported, see GET /v1/info"))
 }
 
+/// That `amount` can be issued in one request: as so many pieces of the keyset's denominations at most. A wallet could not claim the quote it paid for.
+///
+/// # Errors
+/// 11006.
+fn require_pieces(amount: Amount, keyset: &KeysetRecord, max_outputs: usize) -> Result<(), MintError> {
+    let pieces = amount.split(&keyset.keys.amounts()).ok();
+    if pieces.is_some_and(|pieces| pieces.len() <= max_outputs) {
+        return Ok(());
+    }
+    let detail = format!("{amount} cannot be made of {max_outputs} amounts that this mint signs");
+    Err(MintError::refused_because(ErrorCode::AmountOutsideLimit, detail))
+}
+
 impl Mint {
     /// `POST /v1/mint/quote/{method}` (NUT-04, NUT-23).
     ///
@@ -83,6 +98,7 @@ impl Mint {
         if request.amount < limits.mint_min || request.amount > limits.mint_max {
             return Err(MintError::refused(ErrorCode::AmountOutsideLimit));
         }
+        require_pieces(request.amount, &keyset, limits.max_outputs)?;
         if request.description.is_some() && !self.ports.payments.capabilities().description {
             return Err(MintError::invalid(Group::Quote, "this mint's invoices cannot carry a description"));
         }

@@ -159,7 +159,7 @@ async fn an_expired_keyset_sells_no_quotes_and_is_not_shown_as_active() {
     assert_eq!(code(&too_late), 12_003, "it could be paid after the expiry");
     bottle.world.ahead.store(20_000, Ordering::SeqCst);
     for _ in 0..2 {
-        assert_eq!(code(&bottle.mint.open_mint_quote("bolt11", eight()).await), 11_013);
+        assert_eq!(code(&bottle.mint.open_mint_quote("bolt11", eight()).await), 12_003);
         assert!(bottle.mint.keys().keysets.is_empty());
         assert_eq!(bottle.mint.keysets().keysets.len(), 1);
         assert!(!bottle.mint.keysets().keysets[0].active);

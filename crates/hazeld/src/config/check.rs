@@ -12,10 +12,10 @@ use hazel_mint::{InfoConfig, Limits, MAX_INPUT_FEE_PPK, MintConfig, UnitConfig};
 use hazel_protocol::{Amount, CurrencyUnit, MAX_BATCH, MAX_INPUTS, MAX_KEYS_PER_KEYSET, MAX_OUTPUTS};
 
 use super::file::{
-    DatabaseSection, File, HttpSection, LightningSection, LimitsSection, LogSection, MintSection, SeedSection,
-    UnitSection,
+    AdminSection, DatabaseSection, File, HttpSection, LightningSection, LimitsSection, LogSection, MintSection,
+    SeedSection, UnitSection,
 };
-use super::{Config, Database, Fake, Http, Level, Log, LogFormat, SecretSource};
+use super::{AdminListener, Config, Database, Fake, Http, Level, Log, LogFormat, SecretSource};
 
 /// Where the API listens when nothing is said.
 const LISTEN: ([u8; 4], u16) = ([127, 0, 0, 1], 3338);
@@ -28,6 +28,7 @@ pub(super) fn judge(file: File, folder: &Path) -> Result<Config, String> {
     Ok(Config {
         mint: mint(file.mint, file.unit, &file.limits)?,
         http: http(&file.http)?,
+        admin: admin(file.admin, folder)?,
         database: database(file.database, folder)?,
         seed: seed(file.seed, folder)?,
         lightning: lightning(file.lightning, folder)?,
@@ -170,6 +171,21 @@ fn within<T: PartialOrd + Display>(key: &str, value: T, range: &RangeInclusive<T
         return Ok(value);
     }
     Err(format!("http.{key} must be from {} to {}", range.start(), range.end()))
+}
+
+/// The operator's surface speaks plain HTTP, so that it stays on this machine unless the operator says otherwise.
+fn admin(section: AdminSection, folder: &Path) -> Result<Option<AdminListener>, String> {
+    match (section.listen, section.token_file) {
+        (None, None) => Ok(None),
+        (Some(listen), Some(_)) if !listen.ip().to_canonical().is_loopback() && !section.beyond_loopback => {
+            Err(format!(
+                "admin.listen is {listen}, which others can reach, and its token would travel unencrypted: \
+             use a loopback address, or set admin.beyond_loopback = true behind something that encrypts"
+            ))
+        }
+        (Some(listen), Some(file)) => Ok(Some(AdminListener { listen, token_file: folder.join(file), url_file: None })),
+        _ => Err("give both admin.listen and admin.token_file, or neither".to_owned()),
+    }
 }
 
 fn database(section: DatabaseSection, folder: &Path) -> Result<Database, String> {

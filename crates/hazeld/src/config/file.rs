@@ -18,6 +18,7 @@ pub(super) struct File {
     pub(super) unit: Vec<UnitSection>,
     pub(super) limits: LimitsSection,
     pub(super) http: HttpSection,
+    pub(super) admin: AdminSection,
     pub(super) database: DatabaseSection,
     pub(super) seed: SeedSection,
     pub(super) lightning: LightningSection,
@@ -88,6 +89,15 @@ pub(super) struct HttpSection {
     pub(super) max_subscriptions: Option<usize>,
     pub(super) socket_ping_secs: Option<u64>,
     pub(super) header_timeout_secs: Option<u64>,
+}
+
+/// `[admin]`: the operator's surface.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct AdminSection {
+    pub(super) listen: Option<SocketAddr>,
+    pub(super) token_file: Option<PathBuf>,
+    pub(super) beyond_loopback: bool,
 }
 
 /// `[database]`: the ledger.

@@ -38,6 +38,8 @@ pub(crate) struct Config {
     pub(crate) mint: MintConfig,
     /// The API's listener.
     pub(crate) http: Http,
+    /// The operator's surface, if there is to be one.
+    pub(crate) admin: Option<AdminListener>,
     /// The ledger.
     pub(crate) database: Database,
     /// Where the words are.
@@ -64,6 +66,17 @@ impl Http {
     pub(crate) fn at(listen: SocketAddr) -> Self {
         Self { listen, server: ServerConfig::default(), connections: ListenConfig::default() }
     }
+}
+
+/// The operator's surface.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AdminListener {
+    /// Where to listen.
+    pub(crate) listen: SocketAddr,
+    /// Names and secrets of those who are let in; made with one of each when it is missing.
+    pub(crate) token_file: PathBuf,
+    /// Where to write down the address, for those who cannot know the port.
+    pub(crate) url_file: Option<PathBuf>,
 }
 
 /// The ledger.

@@ -69,6 +69,14 @@ fn the_least_configuration_has_the_defaults_and_paths_beside_the_file() {
     assert_eq!(config.seed, SecretSource::File("/etc/hazel/seed".into()));
     assert_eq!(config.lightning.ledger, Path::new("/etc/hazel/lightning.sqlite"));
     assert_eq!(config.mint.units.len(), 1);
+    assert_eq!(config.admin, None, "off unless it is asked for");
+    let admin = |beyond: bool| {
+        let listen = if beyond { "0.0.0.0:1" } else { "[::1]:0" };
+        let section = format!("[admin]\nlisten = \"{listen}\"\ntoken_file = \"t\"\nbeyond_loopback = {beyond}\n");
+        read(&format!("{LEAST}{section}")).expect("whole").admin.expect("asked for")
+    };
+    assert_eq!(admin(false).token_file, Path::new("/etc/hazel/t"));
+    assert!(!admin(true).listen.ip().is_loopback());
 }
 
 #[test]
@@ -120,6 +128,9 @@ fn what_is_missing_or_contradicts_is_said() {
         ("[[unit]]\nunit = \"sat\"\ninput_fee_ppk = 1001\n", "input_fee_ppk"),
         ("[[unit]]\nunit = \"sat\"\ndenominations = [2, 4]\n", "denominations"),
         ("[[unit]]\nunit = \"sat\"\ndenominations = [1, 1]\n", "given twice"),
+        ("[admin]\nlisten = \"127.0.0.1:0\"\n", "admin.token_file"),
+        ("[admin]\ntoken_file = \"t\"\n", "admin.listen"),
+        ("[admin]\nlisten = \"0.0.0.0:1\"\ntoken_file = \"t\"\n", "admin.beyond_loopback"),
     ] {
         let error = refusal(&format!("{LEAST}{more}"));
         assert!(error.contains(said), "{more:?} gives {error:?}");

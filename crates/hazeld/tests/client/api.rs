@@ -1,5 +1,6 @@
 //! Requests to the mint and their answers, with nothing hidden.
 
+use std::path::Path;
 use std::sync::Once;
 use std::time::Duration;
 
@@ -44,12 +45,27 @@ impl Answer {
 
 impl Api {
     pub(crate) fn new(url: &str) -> Self {
+        Self::with_headers(url, reqwest::header::HeaderMap::new())
+    }
+
+    /// The operator's surface of `hazeld dev` in this folder.
+    pub(crate) fn of_operator(folder: &Path) -> Self {
+        let url = std::fs::read_to_string(folder.join("admin-url")).expect("the address is written down");
+        let tokens = std::fs::read_to_string(folder.join("admin-token")).expect("a token was made");
+        let (_, secret) = tokens.trim().split_once(' ').expect("a name and a secret");
+        let mut headers = reqwest::header::HeaderMap::new();
+        headers.insert("authorization", format!("Bearer {secret}").parse().expect("printable"));
+        Self::with_headers(url.trim(), headers)
+    }
+
+    fn with_headers(url: &str, headers: reqwest::header::HeaderMap) -> Self {
         static PROVIDER: Once = Once::new();
         PROVIDER.call_once(|| {
             // Some other test may have been quicker.
             let _ = rustls::crypto::ring::default_provider().install_default();
         });
         let http = reqwest::Client::builder()
+            .default_headers(headers)
             .timeout(Duration::from_mins(2))
             .no_proxy()
             .tls_certs_only([])

@@ -90,6 +90,12 @@ impl Wallet {
         self.draft(&amounts)
     }
 
+    /// Messages that add up to `total` in the denominations of the keyset.
+    pub(crate) fn draft_parts(&self, total: u64) -> Draft {
+        let parts = Amount::from_u64(total).split(&self.keys.amounts()).expect("every keyset has a key for 1");
+        self.draft(&parts.into_iter().map(Amount::to_u64).collect::<Vec<_>>())
+    }
+
     /// Checks and unblinds the signatures on a draft. Amounts are the signatures' own: blanks have none before.
     pub(crate) fn finish(&self, draft: &Draft, signatures: &[BlindSignature]) -> Vec<Proof> {
         let signed = draft.messages.iter().zip(&draft.hidden).zip(signatures);

@@ -20,6 +20,7 @@
 //! What limits the rate of one client is absent on purpose: it needs to know who that client is, and that is the reverse
 //! proxy's business. No header that names a client (`X-Forwarded-For` and the like) is read. TLS is the proxy's, too.
 
+mod admin;
 mod admission;
 mod answer;
 mod body;
@@ -39,7 +40,7 @@ use axum::extract::{FromRef, Request};
 use axum::http::header::{ALLOW, RETRY_AFTER};
 use axum::http::{Method, StatusCode};
 use axum::middleware::{from_fn, from_fn_with_state};
-use hazel_mint::Mint;
+use hazel_mint::{Mint, MintError};
 use tokio::sync::Semaphore;
 use tower_http::cors::{AllowHeaders, Any, CorsLayer};
 
@@ -47,6 +48,7 @@ use admission::{Admission, Kind};
 use answer::Refusal;
 use observe::{REQUEST_ID, RequestIds, catch_panics, observe};
 
+pub use admin::{AdminConfig, AdminToken, BadToken, admin_router};
 pub use listen::{ListenConfig, serve};
 pub use ws::SocketConfig;
 
@@ -103,6 +105,11 @@ impl Gate {
         Arc::new(Self { config, admission, sockets })
     }
 
+    /// Makes a call of the engine that takes milliseconds.
+    async fn call<T>(&self, call: impl Future<Output = Result<T, MintError>>) -> Result<T, Refusal> {
+        Ok(self.run(Kind::Short, self.config.request_timeout, call).await??)
+    }
+
     /// Runs `work` within the budget of its kind and its time limit.
     async fn run<T>(&self, kind: Kind, limit: Duration, work: impl Future<Output = T>) -> Result<T, Refusal> {
         let _permit = self.admission.enter(kind).map_err(|_| Refusal::overloaded())?;
@@ -136,6 +143,11 @@ pub fn router(mint: Arc<Mint>, config: ServerConfig) -> Router {
 
 /// Puts around `routes` what every answer has: the form of refusals, CORS, an id, a log line.
 fn dress<S: Clone + Send + Sync + 'static>(routes: Router<S>, gate: &Gate) -> Router<S> {
+    refuse_rest(routes, gate).layer(cors()).layer(from_fn_with_state(Arc::new(RequestIds::new()), observe))
+}
+
+/// Gives every refusal its form: of other paths and methods, and after a panic.
+fn refuse_rest<S: Clone + Send + Sync + 'static>(routes: Router<S>, gate: &Gate) -> Router<S> {
     let max_body_bytes = gate.config.max_body_bytes;
     let refuse = move |status, detail: &'static str| {
         move |request: Request| async move {
@@ -151,8 +163,6 @@ fn dress<S: Clone + Send + Sync + 'static>(routes: Router<S>, gate: &Gate) -> Ro
             "this path takes another method, see `allow`",
         ))
         .layer(from_fn(catch_panics))
-        .layer(cors())
-        .layer(from_fn_with_state(Arc::new(RequestIds::new()), observe))
 }
 
 /// Wallets run in browsers, from any origin, and hold no cookies here: everything is allowed.

@@ -129,7 +129,7 @@ async fn melt(app: App, method: MethodName, request: MeltRequest) -> Reply<MeltQ
 impl App {
     /// Makes a call of the engine that takes milliseconds.
     async fn call<T>(&self, call: impl Future<Output = Result<T, MintError>>) -> Reply<T> {
-        Ok(self.gate.run(Kind::Short, self.gate.config.request_timeout, call).await??)
+        self.gate.call(call).await
     }
 }
 

@@ -27,7 +27,7 @@ impl Mint {
     ) -> Result<MeltQuoteBolt11Response, MintError> {
         let _admitted = self.admit()?;
         require_bolt11(method)?;
-        self.require_unit(&request.unit)?;
+        self.require_spendable(&request.unit)?;
         // Refuses units without a rate before the backend is asked.
         owed(&request.unit, 0)?;
         let amountless = self.amount_asked(request.options.as_ref())?;

@@ -9,16 +9,16 @@ use super::world::{Prepared, Served};
 use super::*;
 
 /// Outputs as JSON.
-fn messages(outputs: &[Prepared]) -> Value {
+pub(super) fn messages(outputs: &[Prepared]) -> Value {
     outputs.iter().map(|output| json!(output.message)).collect()
 }
 
-async fn call(served: &Served, path: &str, message: &Value) -> Reply {
+pub(super) async fn call(served: &Served, path: &str, message: &Value) -> Reply {
     post(served.address, path, &message.to_string()).await
 }
 
 /// A call that must succeed.
-async fn done(served: &Served, path: &str, message: &Value) -> Value {
+pub(super) async fn done(served: &Served, path: &str, message: &Value) -> Value {
     let reply = call(served, path, message).await;
     assert_eq!(reply.status, 200, "{reply:?}");
     assert_eq!(reply.header("cache-control"), Some("no-store"));
@@ -26,7 +26,7 @@ async fn done(served: &Served, path: &str, message: &Value) -> Value {
 }
 
 /// Waits until a quote has this state.
-async fn until(served: &Served, path: &str, state: &str) -> Value {
+pub(super) async fn until(served: &Served, path: &str, state: &str) -> Value {
     for _ in 0..500 {
         let quote = get(served.address, path).await.json();
         if quote["state"] == state {
@@ -37,7 +37,7 @@ async fn until(served: &Served, path: &str, state: &str) -> Value {
     panic!("{path} never became {state}");
 }
 
-async fn paid_quote(served: &Served, amount: u64) -> String {
+pub(super) async fn paid_quote(served: &Served, amount: u64) -> String {
     let quote = done(served, "/v1/mint/quote/bolt11", &json!({"amount": amount, "unit": "sat"})).await;
     let id = quote["quote"].as_str().expect("an id").to_owned();
     until(served, &format!("/v1/mint/quote/bolt11/{id}"), "PAID").await;
@@ -45,14 +45,14 @@ async fn paid_quote(served: &Served, amount: u64) -> String {
 }
 
 /// Fresh proofs of these amounts.
-async fn fund(served: &Served, amounts: &[u64]) -> Vec<Proof> {
+pub(super) async fn fund(served: &Served, amounts: &[u64]) -> Vec<Proof> {
     let quote = paid_quote(served, amounts.iter().sum()).await;
     let outputs = served.outputs(amounts);
     let answer = done(served, "/v1/mint/bolt11", &json!({"quote": quote, "outputs": messages(&outputs)})).await;
     proofs(served, &outputs, &answer["signatures"])
 }
 
-fn proofs(served: &Served, outputs: &[Prepared], signatures: &Value) -> Vec<Proof> {
+pub(super) fn proofs(served: &Served, outputs: &[Prepared], signatures: &Value) -> Vec<Proof> {
     served.proofs(outputs, &serde_json::from_value::<Vec<_>>(signatures.clone()).expect("signatures"))
 }
 

@@ -1,8 +1,10 @@
 //! The server on a real socket: `wire` with routes made for the test, `api` with a real engine in the `world` of a test.
 
+mod admin;
 mod api;
 #[cfg(feature = "client")]
 mod both_ends;
+mod keysets;
 mod log;
 mod wire;
 mod world;

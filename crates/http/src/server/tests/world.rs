@@ -26,14 +26,19 @@ const NEVER: Timestamp = Timestamp::from_unix(1 << 33);
 
 /// Tokio's tasks and time; bytes that differ with each draw.
 #[derive(Default)]
-struct World(AtomicU64);
+struct World {
+    drawn: AtomicU64,
+    /// Added to the clock, in seconds.
+    ahead: AtomicU64,
+}
 
 impl Environment for World {
     fn now(&self) -> Timestamp {
-        Timestamp::from_unix(SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs())
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+        Timestamp::from_unix(since_1970.as_secs()).plus(self.ahead.load(Ordering::SeqCst))
     }
     fn fill_random(&self, bytes: &mut [u8]) {
-        let n = self.0.fetch_add(1, Ordering::SeqCst).to_le_bytes();
+        let n = self.drawn.fetch_add(1, Ordering::SeqCst).to_le_bytes();
         bytes.iter_mut().zip(n.iter().cycle()).for_each(|(byte, drawn)| *byte = *drawn);
     }
     fn spawn(&self, task: BoxFuture<'static, ()>) {
@@ -52,6 +57,8 @@ impl Environment for World {
 pub(super) struct Node {
     invoices: AtomicU8,
     settled: Mutex<Vec<Settlement>>,
+    /// Payments and what they cost, in msat.
+    begun: Mutex<Vec<(OperationId, u64)>>,
     /// Payments stay on their way.
     pub(super) slow: AtomicBool,
     /// Nothing answers.
@@ -105,13 +112,21 @@ impl Payments for Node {
         Ok(Route { payment_hash, expires_at: NEVER, amount_msat, fee_reserve_msat: 2_000 })
     }
     async fn pay(&self, payment: Payment) -> Result<PaymentStatus, PaymentsError> {
+        let total_msat = payment.amount_msat + 1_000;
+        self.begun.lock().expect("no panic holds it").push((payment.id, total_msat));
         if self.slow.load(Ordering::SeqCst) {
             return Ok(PaymentStatus::Pending);
         }
-        Ok(PaymentStatus::Paid(PaidEvidence { proof: PaymentProof::Vouched, total_msat: payment.amount_msat + 1_000 }))
+        Ok(PaymentStatus::Paid(PaidEvidence { proof: PaymentProof::Vouched, total_msat }))
     }
-    async fn status(&self, _: OperationId) -> Result<PaymentStatus, PaymentsError> {
-        Ok(PaymentStatus::Pending)
+    async fn status(&self, id: OperationId) -> Result<PaymentStatus, PaymentsError> {
+        let begun = self.begun.lock().expect("no panic holds it").iter().find(|begun| begun.0 == id).copied();
+        match begun {
+            Some((_, total_msat)) if !self.slow.load(Ordering::SeqCst) => {
+                Ok(PaymentStatus::Paid(PaidEvidence { proof: PaymentProof::Vouched, total_msat }))
+            }
+            _ => Ok(PaymentStatus::Pending),
+        }
     }
 }
 
@@ -120,6 +135,7 @@ pub(super) struct Served {
     pub(super) address: SocketAddr,
     pub(super) mint: Arc<Mint>,
     pub(super) node: Arc<Node>,
+    world: Arc<World>,
     curve: Curve,
     secrets: AtomicU64,
 }
@@ -133,14 +149,25 @@ pub(super) struct Prepared {
 
 impl Served {
     pub(super) async fn new() -> Self {
+        Self::with(MintConfig::default()).await
+    }
+
+    /// A mint whose keyset expires so many seconds from now.
+    pub(super) async fn with_expiry(secs: u64) -> Self {
+        let mut config = MintConfig::default();
+        config.units[0].final_expiry = Some(World::default().now().plus(secs));
+        Self::with(config).await
+    }
+
+    async fn with(config: MintConfig) -> Self {
         let (world, node) = (Arc::<World>::default(), Arc::<Node>::default());
-        let environment: Arc<dyn Environment> = world;
+        let environment: Arc<dyn Environment> = Arc::<World>::clone(&world);
         let signer = LocalSigner::new(Zeroizing::new([7; 64]), &[1; 32], Arc::clone(&environment)).expect("a seed");
         let config = MintConfig {
             melt_wait: Duration::from_millis(500),
             request_deadline: Duration::from_secs(2),
             sweep_interval: Duration::from_millis(50),
-            ..MintConfig::default()
+            ..config
         };
         let store = Arc::new(MemoryStore::new());
         let ports = Ports { store, signer: Arc::new(signer), payments: Arc::<Node>::clone(&node), environment };
@@ -148,7 +175,17 @@ impl Served {
         mint.start();
         let router = router(Arc::clone(&mint), ServerConfig::default());
         let address = listen(router, ListenConfig::default()).await;
-        Self { address, mint, node, curve: Curve::new(&[2; 32]), secrets: AtomicU64::new(1) }
+        Self { address, mint, node, world, curve: Curve::new(&[2; 32]), secrets: AtomicU64::new(1) }
+    }
+
+    /// The mint's clock, in seconds since 1970.
+    pub(super) fn now(&self) -> u64 {
+        self.world.now().to_unix()
+    }
+
+    /// Moves the mint's clock on.
+    pub(super) fn wait(&self, secs: u64) {
+        self.world.ahead.fetch_add(secs, Ordering::SeqCst);
     }
 
     /// The keyset that signs.
@@ -157,17 +194,21 @@ impl Served {
     }
 
     pub(super) fn outputs(&self, amounts: &[u64]) -> Vec<Prepared> {
-        amounts.iter().map(|amount| self.output(*amount)).collect()
+        self.outputs_on(self.keyset(), amounts)
     }
 
-    fn output(&self, amount: u64) -> Prepared {
+    pub(super) fn outputs_on(&self, keyset: KeysetId, amounts: &[u64]) -> Vec<Prepared> {
+        amounts.iter().map(|amount| self.output(keyset, *amount)).collect()
+    }
+
+    fn output(&self, keyset: KeysetId, amount: u64) -> Prepared {
         let n = self.secrets.fetch_add(1, Ordering::SeqCst);
         let secret = Secret::new(format!("secret-{n}")).expect("short");
         let mut scalar = [0; 32];
         scalar[24..].copy_from_slice(&n.to_be_bytes());
         let r = BlindingFactor::from_bytes(&scalar).expect("a scalar");
         let b = blind(&self.curve, &secret.y(), &r).expect("not infinity");
-        let message = BlindedMessage { amount: Amount::from_u64(amount), id: self.keyset(), b: PointBytes::from(&b) };
+        let message = BlindedMessage { amount: Amount::from_u64(amount), id: keyset, b: PointBytes::from(&b) };
         Prepared { message, secret, r }
     }
 
