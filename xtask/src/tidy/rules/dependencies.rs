@@ -18,6 +18,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("postgres", &["hazel-protocol", "hazel-mint", "hazel-wallet"]),
     ("lightning", &["hazel-protocol", "hazel-mint"]),
     ("http", &["hazel-protocol", "hazel-mint", "hazel-wallet"]),
+    ("bench", &["hazel-protocol", "hazel-lightning"]),
     ("cli", &["hazel-protocol", "hazel-wallet", "hazel-http", "hazel-sqlite", "hazel-postgres"]),
 ];
 
