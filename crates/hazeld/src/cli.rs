@@ -138,10 +138,38 @@ pub(crate) enum KeysetCommand {
         #[arg(long, value_name = "TIME")]
         final_expiry: Option<u64>,
     },
+    /// Takes over a keyset of another mint, while this one is stopped: its keys, what was spent of it, what it has signed.
+    Import(ImportArgs),
     /// Stops a keyset: nothing of it is signed or redeemed.
     Stop(LatchArgs),
     /// Allows a keyset that was stopped.
     Allow(LatchArgs),
+}
+
+/// What is taken over of another mint.
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// The configuration file of this mint.
+    #[arg(long, value_name = "FILE", default_value = "hazeld.toml")]
+    pub(crate) config: PathBuf,
+    /// The file with the private keys, which the configuration names as an imported keyset.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) keys: PathBuf,
+    /// Every proof that the other mint has redeemed: lines of JSON with amount, C, and Y or secret.
+    #[arg(long, value_name = "FILE", required_unless_present = "nothing_spent", conflicts_with = "nothing_spent")]
+    pub(crate) spent: Option<PathBuf>,
+    /// Says that no proof of the keyset has ever been redeemed.
+    #[arg(long)]
+    pub(crate) nothing_spent: bool,
+    /// Every output that the other mint has signed, so that wallets can restore: lines of JSON with amount, B_ and C_.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) signed: Option<PathBuf>,
+    /// What wallets hold of the keyset by the other mint's books, in its unit. Without it the keyset is unmetered.
+    #[arg(long, value_name = "AMOUNT")]
+    pub(crate) outstanding: Option<u64>,
+    /// Lets it sign, in place of this mint's keyset of the unit.
+    #[arg(long)]
+    pub(crate) active: bool,
 }
 
 /// Which keyset is stopped or allowed.

@@ -56,6 +56,7 @@ fn config(args: DevArgs, folder: &Path, seed: &Path) -> Config {
             key: None,
         },
         seed: SecretSource::File(seed.to_owned()),
+        imported_keysets: Vec::new(),
         lightning,
         log: Log { format: args.log_format, level: args.log_level },
     }

@@ -12,6 +12,8 @@
 //! | `wiring` | from a plan to a running mint and back down |
 //! | `environment` | clock, randomness, tasks, threads for arithmetic |
 //! | `seed` | the words every key comes from |
+//! | `import` | keysets of other mints: their keys, and their history |
+//! | `private` | files that hold secrets |
 //! | `logging`, `shutdown`, `failure` | the log, the signals, the exit codes |
 
 mod admin;
@@ -22,7 +24,9 @@ mod environment;
 #[cfg(feature = "failpoints")]
 mod failpoints;
 mod failure;
+mod import;
 mod logging;
+mod private;
 mod seed;
 mod shutdown;
 mod start;

@@ -21,6 +21,7 @@ use crate::admin;
 use crate::config::{Config, Database, Fake, SecretSource};
 use crate::environment::SystemEnvironment;
 use crate::failure::Failure;
+use crate::import;
 use crate::logging;
 use crate::seed::{self, Seed, SeedError};
 use crate::shutdown::Signals;
@@ -81,7 +82,7 @@ async fn live(plan: Plan) -> Result<(), Failure> {
     ended
 }
 
-fn open_store(database: &Database) -> Result<MintStore, Failure> {
+pub(crate) fn open_store(database: &Database) -> Result<MintStore, Failure> {
     let key = match &database.key {
         None => None,
         Some(source) => Some(database_key(source)?),
@@ -143,8 +144,12 @@ async fn open_mint(
     environment.fill_random(&mut entropy);
     let signer = LocalSigner::new(seed, &entropy, Arc::clone(&environment))
         .map_err(|error| Failure::Mismatch(error.to_string()))?;
+    let imports = import::read_keys(&plan.config.imported_keysets)?;
+    let imported: Vec<_> = imports.iter().map(|import| import.id).collect();
+    let signer = imports.into_iter().fold(signer, |signer, import| signer.with_import(import.id, import.keys));
     let ports = Ports { store, signer: Arc::new(signer), payments, environment };
     let mint = Mint::open(plan.config.mint.clone(), ports).await.map_err(|error| open_failure(&error))?;
+    import::demand_known(&mint.keyring(), &imported)?;
     warn_of_other_fees(&plan.config, &mint);
     Ok(mint)
 }
@@ -161,6 +166,7 @@ fn open_failure(error: &OpenError) -> Failure {
         OpenError::Config(_) => Failure::Usage(text),
         OpenError::OtherSeed
         | OpenError::OtherKeys(_)
+        | OpenError::MissingKeys(_)
         | OpenError::Apply(ApplyError::Corrupt(_))
         | OpenError::Read(ReadError::Corrupt(_)) => Failure::Mismatch(text),
         _ => Failure::Internal(text),

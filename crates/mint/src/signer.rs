@@ -42,6 +42,8 @@ pub struct LocalSigner {
     fingerprint: [u8; 32],
     curve: Arc<Curve>,
     keysets: RwLock<HashMap<KeysetId, Arc<KeysetPairs>>>,
+    /// Given from outside, not from the seed.
+    imports: HashMap<KeysetId, Arc<KeysetPairs>>,
     environment: Arc<dyn Environment>,
 }
 
@@ -103,7 +105,17 @@ impl LocalSigner {
         let curve = Arc::new(Curve::new(entropy));
         let identity = master.derive(&[PURPOSE, 2, 0])?.public_key(&curve);
         let fingerprint = fingerprint_of(&identity);
-        Ok(Self { master: Arc::new(master), identity, fingerprint, curve, keysets: RwLock::default(), environment })
+        let (keysets, imports) = (RwLock::default(), HashMap::new());
+        Ok(Self { master: Arc::new(master), identity, fingerprint, curve, keysets, imports, environment })
+    }
+
+    /// This signer with the private keys of a keyset that does not come from its seed.
+    #[must_use]
+    pub fn with_import(mut self, id: KeysetId, keys: BTreeMap<Amount, SecretKey>) -> Self {
+        let pair = |secret: SecretKey| KeyPair { public: secret.public_key(&self.curve), secret };
+        let pairs = keys.into_iter().map(|(amount, secret)| (amount, pair(secret))).collect();
+        self.imports.insert(id, Arc::new(pairs));
+        self
     }
 
     /// Derives on the compute pool.
@@ -201,6 +213,13 @@ impl Signer for LocalSigner {
         let pairs = Arc::new(self.pairs_of(path).await?);
         self.keysets.write().unwrap_or_else(PoisonError::into_inner).insert(id, pairs);
         Ok(())
+    }
+
+    async fn load_import(&self, id: KeysetId) -> Result<Option<KeysetKeys>, SignerError> {
+        let Some(pairs) = self.imports.get(&id) else { return Ok(None) };
+        let public = pairs.iter().map(|(amount, pair)| (*amount, pair.public)).collect();
+        self.keysets.write().unwrap_or_else(PoisonError::into_inner).insert(id, Arc::clone(pairs));
+        KeysetKeys::new(public).map(Some).map_err(|e| SignerError::Unavailable(e.to_string()))
     }
 
     async fn verify(&self, claims: Vec<Claim>) -> Result<Vec<bool>, SignerError> {

@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 use crate::cli::{AdminArgs, KeysetCommand, LatchArgs};
 use crate::config::AdminListener;
 use crate::failure::Failure;
+use crate::import;
 use call::Target;
 
 /// The token file of `hazeld dev`, in its data folder.
@@ -98,6 +99,7 @@ pub(crate) fn keyset(command: KeysetCommand) -> Result<(), Failure> {
             let made = Target::of(&at)?.post("/v1/admin/keysets/rotate", &body)?;
             say(&at, &made, || show::keysets(std::slice::from_ref(&made)))
         }
+        KeysetCommand::Import(args) => import::run(&args),
         KeysetCommand::Stop(args) => latch(&args, "stop"),
         KeysetCommand::Allow(args) => latch(&args, "allow"),
     }

@@ -1,17 +1,18 @@
 //! The token file: lines of a name and a secret, readable by its owner only.
 
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::Path;
 
 use hazel_http::server::AdminToken;
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
+use crate::private;
 use crate::seed;
 
 /// The longest token file, in bytes.
-const MAX_FILE_BYTES: u64 = 8_192;
+const MAX_FILE_BYTES: usize = 8_192;
+/// What the file is called in messages.
+const WHAT: &str = "token file";
 /// Bytes of randomness in a secret that is made here.
 const SECRET_BYTES: usize = 32;
 /// Who the token that is made here belongs to.
@@ -65,26 +66,11 @@ fn create(path: &Path) -> Result<(), Failure> {
 }
 
 fn read(path: &Path) -> Result<Zeroizing<String>, Failure> {
-    let failed = |error: io::Error| wrong(path, &error.to_string());
-    let file = File::open(path).map_err(failed)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        if file.metadata().map_err(failed)?.permissions().mode() & 0o007 != 0 {
-            return Err(wrong(path, "others can read it: run chmod 600 on it"));
-        }
-    }
-    let capacity = usize::try_from(MAX_FILE_BYTES + 1).expect("a few thousand fits every usize");
-    let mut text = Zeroizing::new(String::with_capacity(capacity));
-    let read = file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text).map_err(failed)?;
-    if read == capacity {
-        return Err(wrong(path, "it is too long"));
-    }
-    Ok(text)
+    private::read(WHAT, path, MAX_FILE_BYTES)
 }
 
 fn wrong(path: &Path, why: &str) -> Failure {
-    Failure::Usage(format!("the token file {}: {why}", path.display()))
+    private::wrong(WHAT, path, why)
 }
 
 #[cfg(test)]

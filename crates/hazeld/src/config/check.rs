@@ -12,13 +12,16 @@ use hazel_mint::{InfoConfig, Limits, MAX_INPUT_FEE_PPK, MintConfig, UnitConfig};
 use hazel_protocol::{Amount, CurrencyUnit, MAX_BATCH, MAX_INPUTS, MAX_KEYS_PER_KEYSET, MAX_OUTPUTS};
 
 use super::file::{
-    AdminSection, DatabaseSection, File, HttpSection, LightningSection, LimitsSection, LogSection, MintSection,
-    SeedSection, UnitSection,
+    AdminSection, DatabaseSection, File, HttpSection, ImportedKeysetSection, LightningSection, LimitsSection,
+    LogSection, MintSection, SeedSection, UnitSection,
 };
 use super::{AdminListener, Config, Database, Fake, Http, Level, Log, LogFormat, SecretSource};
 
 /// Where the API listens when nothing is said.
 const LISTEN: ([u8; 4], u16) = ([127, 0, 0, 1], 3338);
+
+/// Keysets of other mints: each holds its keys in memory from the start.
+const MAX_IMPORTED_KEYSETS: usize = 1_000;
 
 /// The longest that a quote or a payment may take, in seconds: thirty days.
 const MAX_SECS: u32 = 30 * 24 * 3_600;
@@ -31,6 +34,7 @@ pub(super) fn judge(file: File, folder: &Path) -> Result<Config, String> {
         admin: admin(file.admin, folder)?,
         database: database(file.database, folder)?,
         seed: seed(file.seed, folder)?,
+        imported_keysets: imported_keysets(file.imported_keyset, folder)?,
         lightning: lightning(file.lightning, folder)?,
         log: log(&file.log),
     })
@@ -220,6 +224,17 @@ fn source(
         (None, Some(name)) => Ok(Some(SecretSource::Variable(name))),
         (None, None) => Ok(None),
     }
+}
+
+fn imported_keysets(sections: Vec<ImportedKeysetSection>, folder: &Path) -> Result<Vec<PathBuf>, String> {
+    let files: Vec<PathBuf> = sections.into_iter().map(|section| folder.join(section.file)).collect();
+    if files.iter().collect::<BTreeSet<_>>().len() != files.len() {
+        return Err("two [[imported_keyset]] sections name one file".to_owned());
+    }
+    if files.len() > MAX_IMPORTED_KEYSETS {
+        return Err(format!("there are more than {MAX_IMPORTED_KEYSETS} [[imported_keyset]] sections"));
+    }
+    Ok(files)
 }
 
 fn lightning(section: LightningSection, folder: &Path) -> Result<Fake, String> {

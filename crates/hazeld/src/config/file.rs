@@ -16,6 +16,7 @@ use super::values::{Backend, DatabaseUrl, Level, LogFormat};
 pub(super) struct File {
     pub(super) mint: MintSection,
     pub(super) unit: Vec<UnitSection>,
+    pub(super) imported_keyset: Vec<ImportedKeysetSection>,
     pub(super) limits: LimitsSection,
     pub(super) http: HttpSection,
     pub(super) admin: AdminSection,
@@ -59,6 +60,13 @@ pub(super) struct UnitSection {
     #[serde(default)]
     pub(super) input_fee_ppk: u64,
     pub(super) final_expiry: Option<u64>,
+}
+
+/// `[[imported_keyset]]`: a keyset that was brought from another mint.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ImportedKeysetSection {
+    pub(super) file: PathBuf,
 }
 
 /// `[limits]`: what one request may ask for.

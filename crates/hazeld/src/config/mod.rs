@@ -44,6 +44,8 @@ pub(crate) struct Config {
     pub(crate) database: Database,
     /// Where the words are.
     pub(crate) seed: SecretSource,
+    /// The files with the private keys of imported keysets.
+    pub(crate) imported_keysets: Vec<PathBuf>,
     /// The fake Lightning node.
     pub(crate) lightning: Fake,
     /// The log.

@@ -58,7 +58,7 @@ fn is_key(text: &str) -> bool {
 
 /// Lines of the example that show a form and not a default.
 fn is_default(line: &str) -> bool {
-    !["denominations", "final_expiry", "key_file", "key_env"].iter().any(|key| line.starts_with(key))
+    !["denominations", "final_expiry", "key_file", "key_env", "file"].iter().any(|key| line.starts_with(key))
 }
 
 #[test]

@@ -78,7 +78,7 @@ pub struct BindSeed {
 /// Refused when another keyset has its id, or its unit and index, with other contents ([`Conflict::KeysetExists`](super::Conflict)).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AddKeyset {
-    /// The new keyset, `latched: false`.
+    /// The new keyset: `latched: false`, or for an import `latched: true`, until its history is in.
     pub keyset: KeysetRecord,
 }
 

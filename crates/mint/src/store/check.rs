@@ -65,7 +65,11 @@ pub fn check(change: &Change) -> Result<(), ApplyError> {
 }
 
 fn new_keyset(change: &AddKeyset) -> Result<(), ApplyError> {
-    demand(!change.keyset.latched, "a new keyset that is latched")?;
+    match change.keyset.origin {
+        KeysetOrigin::Seed { .. } => demand(!change.keyset.latched, "a new keyset that is latched")?,
+        // Before its history is in, what was spent elsewhere would be taken for unspent.
+        KeysetOrigin::Import { .. } => demand(change.keyset.latched, "a new import that is not latched")?,
+    }
     let metered = matches!(change.keyset.origin, KeysetOrigin::Import { carried: Some(_) });
     demand(!metered, "a new import that is metered")
 }

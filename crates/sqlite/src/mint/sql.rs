@@ -86,7 +86,7 @@ statements! {
     SET_TOTALS = "UPDATE keysets SET issued = ?2, redeemed = ?3, reserved = ?4, fees = ?5 WHERE id = ?1";
     RETIRE_KEYSETS = "UPDATE keysets SET active = 0 WHERE unit = ?1 AND active = 1";
     ADD_KEYSET = "INSERT INTO keysets (keyset_id, unit, derivation_index, active, input_fee_ppk, final_expiry, public_keys, \
-                  created_at, carried) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+                  created_at, carried, latched) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
     LATCH_KEYSET = "UPDATE keysets SET latched = ?2 WHERE keyset_id = ?1";
 
     METER_KEYSET = "UPDATE keysets SET carried = ?2 WHERE keyset_id = ?1";

@@ -40,6 +40,7 @@ pub(super) fn add(connection: &Connection, change: &AddKeyset) -> Outcome {
         rows::encode_keys(&new.keys),
         stored(new.created_at.to_unix(), "a time")?,
         new.carried().map(|carried| stored(carried.to_u64(), "an amount")).transpose()?,
+        new.latched,
     ];
     run_one(connection, sql::ADD_KEYSET, row, "a keyset was not added")?;
     Ok(Applied::Done)

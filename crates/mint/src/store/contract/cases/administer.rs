@@ -58,7 +58,7 @@ fn import(n: u32, spent: &[u32], signed: &[u32]) -> Administer {
 
 /// The keyset `sat` as an import that signs nothing.
 fn imported() -> KeysetRecord {
-    KeysetRecord { origin: KeysetOrigin::Import { carried: None }, active: false, ..KEYSETS.sat.clone() }
+    KeysetRecord { origin: KeysetOrigin::Import { carried: None }, active: false, latched: true, ..KEYSETS.sat.clone() }
 }
 
 fn spend(n: u32, amount: u64) -> Swap {
@@ -137,11 +137,12 @@ async fn lines_are_bounded(bench: &Bench) {
 
 async fn imports_are_derived_nowhere(bench: &Bench) {
     bench.accept(add(1, &imported())).await;
-    let second = KeysetRecord { origin: KeysetOrigin::Import { carried: None }, ..KEYSETS.sat_next.clone() };
+    let origin = KeysetOrigin::Import { carried: None };
+    let second = KeysetRecord { origin, latched: true, ..KEYSETS.sat_next.clone() };
     bench.accept(add(2, &second)).await;
     let active: Vec<bool> = bench.snapshot().await.keysets.iter().map(|keyset| keyset.active).collect();
     assert_eq!(active, [false, true]);
-    let derived = KeysetRecord { origin: KeysetOrigin::Seed { index: 1 }, ..second };
+    let derived = KeysetRecord { origin: KeysetOrigin::Seed { index: 1 }, latched: false, ..second };
     bench.refuse(add(3, &derived), Conflict::KeysetExists).await;
 }
 
@@ -149,6 +150,7 @@ async fn an_import_is_added_unmetered(bench: &Bench) {
     let metered = KeysetOrigin::Import { carried: Some(Amount::ZERO) };
     bench.reject(add(1, &KeysetRecord { origin: metered, ..imported() })).await;
     bench.reject(AddKeyset { keyset: KeysetRecord { origin: metered, ..imported() } }).await;
+    bench.reject(AddKeyset { keyset: KeysetRecord { latched: false, ..imported() } }).await;
     bench.accept(AddKeyset { keyset: imported() }).await;
     bench.accept(add(2, &imported())).await;
     assert_eq!(bench.snapshot().await.keysets, [imported()]);
@@ -165,12 +167,14 @@ async fn imported_rows_are_spent_and_signed(bench: &Bench) {
     assert!(contents.outputs.iter().all(|known| known.signature.is_some()));
     bench.accept(add(5, &KEYSETS.usd)).await;
     bench.refuse(spend(1, 1).reserve(), Conflict::InputsSpent).await;
+    bench.refuse(spend(9, 1).reserve(), Conflict::KeysetLatched(sat())).await;
 }
 
 async fn imported_rows_collide_with_known_ones(bench: &Bench) {
     bench.accept(add(1, &imported())).await;
     bench.accept(add(2, &KEYSETS.usd)).await;
     bench.accept(import(3, &[1], &[1])).await;
+    bench.accept(latch(5, false)).await;
     bench.refuse(import(4, &[2, 1], &[2]), Conflict::InputsSpent).await;
     bench.refuse(import(4, &[2], &[2, 1]), Conflict::OutputsSigned).await;
     bench.accept(spend(7, 1).reserve()).await;
@@ -202,6 +206,7 @@ async fn imported_rows_are_of_their_keyset(bench: &Bench) {
 async fn an_unmetered_import_has_no_bound(bench: &Bench) {
     bench.accept(add(1, &imported())).await;
     bench.accept(add(2, &KEYSETS.usd)).await;
+    bench.accept(latch(9, false)).await;
     let swap = spend(1, 128);
     bench.accept(swap.reserve()).await;
     bench.accept_twice(swap.settle()).await;
@@ -211,6 +216,7 @@ async fn an_unmetered_import_has_no_bound(bench: &Bench) {
 async fn a_metered_import_has_its_bound(bench: &Bench) {
     bench.accept(add(1, &imported())).await;
     bench.accept(add(2, &KEYSETS.usd)).await;
+    bench.accept(latch(9, false)).await;
     let early = spend(1, 8);
     bench.accept(early.reserve()).await;
     bench.refuse(meter(3, 7), Conflict::Overdrawn(sat())).await;

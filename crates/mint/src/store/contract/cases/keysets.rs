@@ -80,7 +80,7 @@ async fn another_keyset_of_the_id_is_refused(bench: &Bench) {
     let others = [
         KeysetRecord { unit: CurrencyUnit::Eur, ..known.clone() },
         KeysetRecord { origin: KeysetOrigin::Seed { index: 9 }, ..known.clone() },
-        KeysetRecord { origin: KeysetOrigin::Import { carried: None }, ..known.clone() },
+        KeysetRecord { origin: KeysetOrigin::Import { carried: None }, latched: true, ..known.clone() },
         KeysetRecord { input_fee_ppk: known.input_fee_ppk + 1, ..known.clone() },
         KeysetRecord { final_expiry: Some(NOW), ..known.clone() },
         KeysetRecord { keys: KEYSETS.usd.keys.clone(), unit: CurrencyUnit::Eur, ..known.clone() },
