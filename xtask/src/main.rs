@@ -1,6 +1,7 @@
 //! `cargo xtask`: the project's own commands. What a contributor runs, CI runs.
 #![expect(clippy::print_stdout, reason = "a command for people at a terminal")]
 
+mod cluster;
 mod interop;
 mod prerequisites;
 mod process;
@@ -28,7 +29,7 @@ struct Arguments {
 enum Command {
     /// Run every test there is.
     Test {
-        /// Run these parts only, in the order of the table: unit, sqlcipher, crash, release, interop.
+        /// Run these parts only, in the order of the table: unit, postgres, sqlcipher, crash, release, interop.
         #[arg(long, value_delimiter = ',')]
         only: Vec<String>,
     },

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
+use crate::cluster;
 use crate::process::{run, succeeds};
 
 /// A tool or library outside the workspace.
@@ -35,6 +36,16 @@ pub(crate) fn ensure_node() -> Result<()> {
         name: "Node 20 or later with npm",
         packages: &["nodejs", "npm"],
         is_there: has_node,
+    })
+}
+
+/// The tests of hazel-postgres run a server of their own.
+pub(crate) fn ensure_postgres() -> Result<()> {
+    ensure(&Prerequisite {
+        used_by: "hazel-postgres",
+        name: "a PostgreSQL server",
+        packages: &["postgresql"],
+        is_there: || cluster::programs().is_some(),
     })
 }
 
@@ -70,6 +81,9 @@ fn has_node() -> bool {
 
 /// Root on a Debian machine: a container or CI. Anyone else is asked to install by hand.
 fn may_install() -> bool {
-    let is_root = Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout.trim_ascii() == b"0");
-    is_root && Path::new("/etc/debian_version").exists() && succeeds(Command::new("apt-get").arg("--version"))
+    is_root() && Path::new("/etc/debian_version").exists() && succeeds(Command::new("apt-get").arg("--version"))
+}
+
+pub(crate) fn is_root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout.trim_ascii() == b"0")
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
+use crate::cluster::Cluster;
 use crate::tally::Tally;
 use crate::{Places, interop, prerequisites, process, release};
 
@@ -22,6 +23,11 @@ struct Suite {
 /// In the order in which they run: the quickest to fail first.
 const SUITES: &[Suite] = &[
     Suite { name: "unit", about: "all tests of the workspace with default features", run: unit },
+    Suite {
+        name: "postgres",
+        about: "the store contract and what PostgreSQL can do to it, on a server of its own",
+        run: postgres,
+    },
     Suite { name: "sqlcipher", about: "the store contract and the mint on encrypted databases", run: sqlcipher },
     Suite { name: "crash", about: "the mint is killed at every named point and recovers", run: crash },
     Suite { name: "release", about: "the released mint holds no failpoint", run: release::run },
@@ -70,6 +76,12 @@ const LOAD: (&str, &str) = ("HAZEL_LOAD_SECS", "60");
 
 fn unit(places: &Places) -> Result<Tally> {
     cargo_test(places, None, &["--workspace"], &[LOAD])
+}
+
+fn postgres(places: &Places) -> Result<Tally> {
+    let cluster = Cluster::start()?;
+    let url = cluster.url();
+    cargo_test(places, None, &["-p", "hazel-postgres", "--features", "server-tests"], &[("HAZEL_TEST_POSTGRES", &url)])
 }
 
 fn sqlcipher(places: &Places) -> Result<Tally> {

@@ -1,0 +1,189 @@
+//! The ledger of a mint in a PostgreSQL database.
+//!
+//! [`MintStore`] is the [`Store`](hazel_mint::ports::Store) of hazel-mint. Every change of the port is a few statements, each for all rows of its
+//! kind, in a transaction that the writer shares among the changes that wait. Totals of a keyset are kept as what each writer has added to and
+//! taken from them, so that no row is everybody's.
+
+mod apply;
+mod read;
+mod rows;
+mod sql;
+mod writer;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use hazel_mint::ports::{
+    Applied, ApplyError, AuditRecord, Change, Contents, KeysetRecord, KeysetTotals, KnownInput, KnownOutput, MeltQuote,
+    MintQuote, Observer, OperationId, OperationRecord, ReadError, Store, Timestamp,
+};
+use hazel_protocol::{KeysetId, PointBytes, QuoteId};
+
+use crate::migration::{Migration, Migrations};
+use crate::readers::Readers;
+use crate::session::Session;
+use crate::settings::{OpenError, Settings};
+use writer::Writer;
+
+/// Every version of the schema, in order.
+const MIGRATIONS: Migrations = Migrations {
+    owner: "Hazel mint",
+    steps: &[Migration { name: "base", sql: include_str!("migrations/0001_base.sql") }],
+};
+
+/// Into how many stripes the books are cut. Two writers with one stripe wait for each other's commits and are as right.
+const STRIPES: u8 = 64;
+
+/// How a ledger is opened.
+#[derive(Debug, Clone)]
+pub struct OpenOptions {
+    /// Most connections that read at the same time, besides the one that writes.
+    pub readers: usize,
+    /// Any number, best another in each process: it chooses the stripe of the books that this process writes to.
+    pub stripe: u8,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self { readers: 4, stripe: 0 }
+    }
+}
+
+/// The ledger of a mint in a PostgreSQL database.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use hazel_mint::ports::Store;
+/// use hazel_postgres::{MintStore, OpenOptions};
+///
+/// let store = MintStore::open("postgres://mint@localhost/mint", &OpenOptions::default()).await?;
+/// assert!(store.keysets().await?.is_empty());
+/// # Ok(())
+/// # }
+/// ```
+pub struct MintStore {
+    writer: Writer,
+    readers: Readers,
+}
+
+impl MintStore {
+    /// Opens the ledger that `url` names (`postgres://user:password@host:port/database?sslmode=verify-full&sslrootcert=FILE`), making its tables
+    /// when there are none and upgrading them when they are old.
+    ///
+    /// # Errors
+    /// [`OpenError`], one variant for each thing an operator can put right.
+    pub async fn open(url: &str, options: &OpenOptions) -> Result<Self, OpenError> {
+        let settings = Settings::from_url(url)?;
+        let session = Session::open(&settings).await?;
+        demand_durable(&session).await?;
+        MIGRATIONS.run(&session).await?;
+        // A schema that is not the one of its version shows up at start and not in the middle of a payment.
+        for (_, sql) in sql::ALL {
+            session.prepare(sql).await.map_err(OpenError::failed("use the tables of"))?;
+        }
+        let readers = Readers::new(settings.clone(), options.readers);
+        Ok(Self { writer: Writer::start(settings, session, i32::from(options.stripe % STRIPES)), readers })
+    }
+}
+
+/// Refuses a server whose commits do not survive a power cut.
+async fn demand_durable(session: &Session) -> Result<(), OpenError> {
+    let failed = OpenError::failed("look at the settings of");
+    for (setting, sql) in [("fsync", "SHOW fsync"), ("full_page_writes", "SHOW full_page_writes")] {
+        let row = session.row(sql, &[]).await.map_err(&failed)?;
+        let is_on = row.is_some_and(|row| row.try_get(0).is_ok_and(|value: &str| value == "on"));
+        if !is_on {
+            return Err(OpenError::NotDurable(setting));
+        }
+    }
+    Ok(())
+}
+
+impl std::fmt::Debug for MintStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MintStore").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Store for MintStore {
+    async fn apply(&self, change: Change) -> Result<Applied, ApplyError> {
+        self.writer.apply(change).await
+    }
+
+    fn observe(&self, observer: Arc<dyn Observer>) {
+        self.writer.observe(observer);
+    }
+
+    async fn inputs(&self, ys: &[PointBytes]) -> Result<Vec<Option<KnownInput>>, ReadError> {
+        let keys: Vec<&[u8]> = ys.iter().map(|y| y.as_bytes().as_slice()).collect();
+        read::by_key(&self.readers, sql::PROOFS, ys, &[&keys], rows::input, |known| known.row.y).await
+    }
+
+    async fn outputs(&self, bs: &[PointBytes]) -> Result<Vec<Option<KnownOutput>>, ReadError> {
+        let keys: Vec<&[u8]> = bs.iter().map(|b| b.as_bytes().as_slice()).collect();
+        read::by_key(&self.readers, sql::BLIND_SIGNATURES, bs, &[&keys], rows::output, |known| known.output.b).await
+    }
+
+    async fn contents(&self, operation: OperationId) -> Result<Contents, ReadError> {
+        read::contents(&self.readers, operation.as_bytes()).await
+    }
+
+    async fn operation(&self, operation: OperationId) -> Result<Option<OperationRecord>, ReadError> {
+        let id = operation.as_bytes().as_slice();
+        Ok(read::all(&self.readers, sql::OPERATION, &[&id], rows::operation).await?.pop())
+    }
+
+    async fn unfinished(&self, after: Option<OperationId>, limit: u32) -> Result<Vec<OperationRecord>, ReadError> {
+        let limit = i64::from(limit);
+        match after {
+            None => read::all(&self.readers, sql::UNFINISHED, &[&limit], rows::operation).await,
+            Some(after) => {
+                let after = after.as_bytes().as_slice();
+                read::all(&self.readers, sql::UNFINISHED_AFTER, &[&after, &limit], rows::operation).await
+            }
+        }
+    }
+
+    async fn mint_quotes(&self, ids: &[QuoteId]) -> Result<Vec<Option<MintQuote>>, ReadError> {
+        let keys: Vec<&str> = ids.iter().map(QuoteId::as_str).collect();
+        read::by_key(&self.readers, sql::MINT_QUOTES, ids, &[&keys], rows::mint_quote, |quote| quote.id.clone()).await
+    }
+
+    async fn mint_quote_by_hash(&self, payment_hash: &[u8; 32]) -> Result<Option<MintQuote>, ReadError> {
+        let hash = payment_hash.as_slice();
+        Ok(read::all(&self.readers, sql::MINT_QUOTE_BY_HASH, &[&hash], rows::mint_quote).await?.pop())
+    }
+
+    async fn unpaid_mint_quotes(&self, expiring_after: Timestamp, limit: u32) -> Result<Vec<MintQuote>, ReadError> {
+        // No time in the table is later than what PostgreSQL can store, so none expires after a later one.
+        let Ok(expiring_after) = i64::try_from(expiring_after.to_unix()) else { return Ok(Vec::new()) };
+        let values: crate::session::Values<'_> = &[&expiring_after, &i64::from(limit)];
+        read::all(&self.readers, sql::UNPAID_MINT_QUOTES, values, rows::mint_quote).await
+    }
+
+    async fn melt_quote(&self, id: &QuoteId) -> Result<Option<MeltQuote>, ReadError> {
+        Ok(read::all(&self.readers, sql::MELT_QUOTE, &[&id.as_str()], rows::melt_quote).await?.pop())
+    }
+
+    async fn keysets(&self) -> Result<Vec<KeysetRecord>, ReadError> {
+        read::all(&self.readers, sql::KEYSETS, &[], rows::keyset).await
+    }
+
+    async fn totals(&self) -> Result<Vec<(KeysetId, KeysetTotals)>, ReadError> {
+        let accounts = read::all(&self.readers, sql::TOTALS, &[], rows::account).await?;
+        Ok(accounts.into_iter().map(|(keyset, account)| (keyset, account.totals)).collect())
+    }
+
+    async fn audit(&self, before: Option<u64>, limit: u32) -> Result<Vec<AuditRecord>, ReadError> {
+        // No sequence is larger than what PostgreSQL can store, so a larger bound is none.
+        let before = before.map_or(i64::MAX, |before| i64::try_from(before).map_or(i64::MAX, |before| before));
+        read::all(&self.readers, sql::AUDIT, &[&before, &i64::from(limit)], rows::audit_line).await
+    }
+
+    async fn cursor(&self) -> Result<u64, ReadError> {
+        let cursor = |row: &tokio_postgres::Row| crate::columns::Columns::of(row, "meta").unsigned("stream_cursor");
+        let found = read::all(&self.readers, sql::CURSOR, &[], cursor).await?.pop();
+        found.ok_or_else(|| ReadError::Corrupt("meta has no row".to_owned()))
+    }
+}

@@ -1,0 +1,125 @@
+//! Sessions that are killed at any moment, and writers that cannot see each other: nothing is lost, and nothing applied twice.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use hazel_mint::ports::{
+    Applied, ApplyError, Change, Conflict, InputRow, OperationId, OutputRow, OwnerId, ReserveSwap, SettleSwap,
+    SignedRow, Store,
+};
+use hazel_mint::store::contract::Snapshot;
+use hazel_postgres::MintStore;
+use hazel_protocol::{Amount, Dleq, PointBytes, Scalar32};
+use support::workload::{NOW, Plan, Step, Told, keyset, round, setup};
+use support::{Place, raw, server};
+
+/// Ends every session of the store under test, in the middle of whatever it does.
+const KILL: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = $1";
+
+async fn ready(store: &MintStore) {
+    for change in setup() {
+        store.apply(change).await.expect("a new ledger takes it");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn clients_are_served_while_sessions_are_killed() {
+    let mut place = Place::new().await;
+    let name = format!("hunted{}", std::process::id());
+    place.url = format!("{}&application_name={name}", place.url);
+    let store = Arc::new(place.open().await);
+    ready(&store).await;
+    let (done, killed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let hunter = {
+        let (done, killed) = (Arc::clone(&done), Arc::clone(&killed));
+        tokio::spawn(async move {
+            let admin = raw(&server()).await;
+            while !done.load(Ordering::SeqCst) {
+                let count: i64 = admin.query_one(KILL, &[&name]).await.expect("killed").get(0);
+                killed.fetch_add(u64::try_from(count).expect("a count"), Ordering::SeqCst);
+                tokio::time::sleep(Duration::from_millis(60)).await;
+            }
+        })
+    };
+    let plan = Plan::new(8, 3);
+    let told: Arc<Mutex<BTreeMap<Step, Told>>> = Arc::default();
+    let tell = {
+        let told = Arc::clone(&told);
+        move |step, answer| {
+            told.lock().expect("no panic").insert(step, answer);
+        }
+    };
+    plan.run(Arc::<MintStore>::clone(&store), tell).await;
+    done.store(true, Ordering::SeqCst);
+    hunter.await.expect("the hunter ends");
+    let told = told.lock().expect("no panic").clone();
+    assert!(killed.load(Ordering::SeqCst) > 0, "no session was killed");
+    assert!(told.values().any(|told| *told == Told::Yes), "nobody was served");
+    plan.check(&Snapshot::take(&*store, &plan.known()).await, &told).expect("what was said is so");
+}
+
+fn point(kind: u8, number: u8) -> PointBytes {
+    let mut bytes = [kind; 33];
+    bytes[0] = 2;
+    bytes[32] = number;
+    PointBytes::from_bytes(&bytes).expect("the shape of a point")
+}
+
+/// A swap of 9 for 1: what is left stays with the mint, so that no new coins make room for the next.
+fn swap(number: u8) -> (ReserveSwap, SettleSwap) {
+    let id = keyset().id;
+    let [given, taken, fee] = [1, 9, 8].map(Amount::from_u64);
+    let (operation, owner) = (OperationId::from_bytes([number; 16]), OwnerId::from_bytes([7; 16]));
+    let output = OutputRow { b: point(0xbb, number), keyset: id, amount: given };
+    let input = InputRow { y: point(0xaa, number), keyset: id, amount: taken, c: point(0xcc, number), witness: None };
+    let dleq = Dleq { e: Scalar32::from_bytes([5; 32]), s: Scalar32::from_bytes([6; 32]) };
+    let signed = SignedRow { output: output.clone(), c: point(0xdd, number), dleq };
+    (
+        ReserveSwap { operation, owner, inputs: vec![input], outputs: vec![output], now: NOW },
+        SettleSwap { operation, owner, outputs: vec![signed], fees: vec![(id, fee)], now: NOW },
+    )
+}
+
+/// Two processes reserve more than there is, neither seeing the other: whoever settles, no more goes out than was issued.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn two_writers_let_nothing_out_above_what_was_issued() {
+    let place = Place::new().await;
+    let stores = [place.open_as(1).await, place.open_as(2).await];
+    ready(&stores[0]).await;
+    for change in round(0, 0).into_iter().take(3) {
+        stores[0].apply(change).await.expect("16 are issued");
+    }
+    for number in 1..=10 {
+        let (one, other) = (swap(2 * number), swap(2 * number + 1));
+        let race = |store: usize, (reserve, settle): (ReserveSwap, SettleSwap)| {
+            let store = &stores[store];
+            async move {
+                store.apply(Change::ReserveSwap(reserve)).await?;
+                store.apply(Change::SettleSwap(settle)).await
+            }
+        };
+        let answers = tokio::join!(race(0, one.clone()), race(1, other.clone()));
+        let won = [&answers.0, &answers.1].into_iter().filter(|answer| answer.is_ok()).count();
+        assert!(won <= 1, "{answers:?}");
+        for answer in [answers.0, answers.1] {
+            let is_told =
+                matches!(&answer, Ok(Applied::Signatures(_)) | Err(ApplyError::Conflict(Conflict::Overdrawn(_))));
+            assert!(is_told, "{answer:?}");
+        }
+        let totals = stores[0].totals().await.expect("the books")[0].1;
+        assert!(totals.redeemed <= totals.issued, "{totals:?}");
+        if won == 1 {
+            return;
+        }
+        // Both were refused: both give back, and the next two try.
+        for (store, (reserve, _)) in stores.iter().zip([one, other]) {
+            let release =
+                hazel_mint::ports::ReleaseSwap { operation: reserve.operation, owner: reserve.owner, now: NOW };
+            store.apply(Change::ReleaseSwap(release)).await.expect("given back");
+        }
+    }
+}
