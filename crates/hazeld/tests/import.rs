@@ -295,7 +295,9 @@ async fn an_import_signs_when_it_is_active() {
     let imported = import(folder, &["--nothing-spent", "--active", "--outstanding", "0"]).output();
     assert_eq!(imported.status.code(), Some(0), "{}", String::from_utf8_lossy(&imported.stderr));
     let config = std::fs::read_to_string(folder.join("hazeld.toml")).expect("there");
-    let admin = "[admin]\nlisten = \"127.0.0.1:0\"\ntoken_file = \"admin-token\"\n";
+    // A port that is free now; the command has to know it.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
+    let admin = format!("[admin]\nlisten = \"{free}\"\ntoken_file = \"admin-token\"\n");
     std::fs::write(folder.join("hazeld.toml"), format!("{config}{admin}")).expect("written");
     let mint = start(folder).start();
     let wallet = Wallet::open(mint.url(), 1).await;
@@ -303,7 +305,19 @@ async fn an_import_signs_when_it_is_active() {
     let coins = wallet.mint(24).await;
     let swapped = wallet.swap(&coins).await;
     assert!(swapped.iter().all(|proof| proof.id == old.id));
+    let ask = |words: &[&str]| Launch::hazeld(words).arg("--config").arg(folder.join("hazeld.toml")).output();
+    let list = ask(&["keyset", "list"]);
+    let list = String::from_utf8_lossy(&list.stdout).into_owned();
+    let row: Vec<_> = list.lines().nth(1).expect("a keyset").split_whitespace().collect();
+    assert_eq!(row, [&old.id.to_string(), "sat", "active", "0", "never", "48", "24", "0", "0", "0"]);
+    let log = ask(&["audit", "--json"]);
+    let log: Value = serde_json::from_slice(&log.stdout).expect("JSON");
+    let actions: Vec<_> = log["audit"].as_array().expect("a list").iter().map(|line| line["action"].clone()).collect();
+    assert_eq!(actions, ["keyset.allow", "keyset.meter", "keyset.add"]);
+    assert_eq!(log["audit"][0]["actor"], "keyset import");
     mint.stop();
+    let gone = ask(&["keyset", "list"]);
+    refused(&gone, 70, "is the mint running?");
     let mint = start(folder).start();
     let list: KeysetsResponse = Api::new(mint.url()).get("/v1/keysets").await.ok();
     assert_eq!(list.keysets.len(), 1, "no keyset of the seed is made while one signs");

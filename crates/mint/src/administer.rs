@@ -207,8 +207,7 @@ impl Mint {
         amounts: Vec<Amount>,
         by: &str,
     ) -> Result<KeysetId, OpenError> {
-        if self.keyring().count() >= MAX_KEYSETS {
-            // Wallets read no longer lists, and no keyset may vanish from the list.
+        if !self.keyring().has_room() {
             return Err(OpenError::Config(format!(
                 "there are {MAX_KEYSETS} keysets already, which is all a mint may list"
             )));

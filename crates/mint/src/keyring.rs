@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hazel_protocol::keys::{KeysResponse, KeysetInfo, KeysetWithKeys, KeysetsResponse};
-use hazel_protocol::{BoundedVec, CurrencyUnit, ErrorCode, KeysetId};
+use hazel_protocol::{BoundedVec, CurrencyUnit, ErrorCode, KeysetId, MAX_KEYSETS};
 
 use crate::error::MintError;
 use crate::ports::{KeysetPath, KeysetRecord, Timestamp};
@@ -62,9 +62,9 @@ impl Keyring {
         ring
     }
 
-    /// How many keysets there are.
-    pub fn count(&self) -> usize {
-        self.order.len()
+    /// Whether one more keyset could be listed: wallets read no longer lists, and no keyset may vanish from the list.
+    pub fn has_room(&self) -> bool {
+        self.order.len() < MAX_KEYSETS
     }
 
     /// This keyring with `added` as the keyset that signs its unit.
@@ -165,5 +165,45 @@ fn info(keyset: &KeysetRecord, now: Timestamp) -> KeysetInfo {
         active: keyset.signs(now),
         input_fee_ppk: keyset.input_fee_ppk,
         final_expiry: keyset.final_expiry.map(Timestamp::to_unix),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use hazel_protocol::crypto::hash_to_curve;
+    use hazel_protocol::{Amount, KeysetKeys};
+
+    use super::*;
+    use crate::ports::KeysetOrigin;
+
+    /// Keyset `n` of one unit: the same key, another fee, and so another id.
+    fn keyset(n: u32, keys: &KeysetKeys) -> KeysetRecord {
+        KeysetRecord {
+            id: keys.id_v2(&CurrencyUnit::Sat, n.into(), None),
+            unit: CurrencyUnit::Sat,
+            origin: KeysetOrigin::Seed { index: n },
+            active: false,
+            input_fee_ppk: n.into(),
+            final_expiry: None,
+            keys: keys.clone(),
+            created_at: Timestamp::default(),
+            latched: false,
+        }
+    }
+
+    #[test]
+    fn every_keyset_is_listed_for_ever_and_there_is_no_more_than_can_be() {
+        let keys = KeysetKeys::new(BTreeMap::from([(Amount::from_u64(1), hash_to_curve(b"key"))])).expect("a key");
+        let most = u32::try_from(MAX_KEYSETS).expect("ten thousand");
+        let ring = Keyring::new((0..most - 1).map(|n| keyset(n, &keys)));
+        assert!(ring.has_room());
+        let full = ring.with(KeysetRecord { active: true, ..keyset(most - 1, &keys) });
+        assert!(!full.has_room());
+        let listed = full.keysets_response(Timestamp::default()).keysets;
+        assert_eq!(listed.len(), MAX_KEYSETS);
+        assert!(listed.iter().zip(0..).all(|(listed, n)| listed.input_fee_ppk == n), "in the order they were added");
+        assert!(listed.last().is_some_and(|newest| newest.active), "the one that signs among them");
     }
 }
