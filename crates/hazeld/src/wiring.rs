@@ -155,7 +155,12 @@ async fn open_mint(
 }
 
 fn open_node(fake: &Fake) -> Result<FakeNode, Failure> {
-    let config = FakeConfig { behaviour: fake.behaviour.clone(), ..FakeConfig::default() };
+    let config = FakeConfig {
+        behaviour: fake.behaviour.clone(),
+        amountless: fake.amountless,
+        mpp: fake.mpp,
+        ..FakeConfig::default()
+    };
     FakeNode::open(&fake.ledger, config, Arc::new(SystemWorld))
         .map_err(|error| Failure::Internal(format!("the fake Lightning node at {}: {error}", fake.ledger.display())))
 }

@@ -15,6 +15,8 @@ pub struct MintConfig {
     pub units: Vec<UnitConfig>,
     /// What a request may ask for.
     pub limits: Limits,
+    /// What is open to everybody.
+    pub doors: Doors,
     /// How long an invoice of a mint quote can be paid, in seconds.
     pub mint_quote_ttl_secs: u32,
     /// How long a melt quote stands, in seconds; never longer than its invoice.
@@ -35,6 +37,7 @@ impl Default for MintConfig {
             info: InfoConfig::default(),
             units: vec![UnitConfig::new(CurrencyUnit::Sat)],
             limits: Limits::default(),
+            doors: Doors::default(),
             mint_quote_ttl_secs: 3_600,
             melt_quote_ttl_secs: 600,
             payment_timeout_secs: 60,
@@ -90,6 +93,24 @@ impl UnitConfig {
     pub fn new(unit: CurrencyUnit) -> Self {
         let denominations = (0..DEFAULT_DENOMINATIONS).map(|power| Amount::from_u64(1 << power)).collect();
         Self { unit, denominations, input_fee_ppk: 0, final_expiry: None }
+    }
+}
+
+/// What an operator opens and closes. What is paid for already can be issued all the same, and a payment under way is not touched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Doors {
+    /// New mint quotes are given (NUT-04).
+    pub minting: bool,
+    /// New payments are made (NUT-05).
+    pub melting: bool,
+    /// A mint quote has to name the key that will sign for it (NUT-20).
+    pub pubkey_required: bool,
+}
+
+impl Default for Doors {
+    /// All open, and a key is welcome but not asked for.
+    fn default() -> Self {
+        Self { minting: true, melting: true, pubkey_required: false }
     }
 }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use hazel_protocol::check::{CheckStateRequest, CheckStateResponse, ProofState, ProofStateEntry};
 use hazel_protocol::info::{
-    BatchSettings, CachedEndpoint, CachedResponses, ContactInfo, MethodSettings, MintInfo, Nuts, PaymentSettings,
-    Supported,
+    BatchSettings, CachedEndpoint, CachedResponses, ContactInfo, MethodSettings, MintInfo, MultipathMethod,
+    MultipathSettings, Nuts, PaymentSettings, Supported,
 };
 use hazel_protocol::restore::{RestoreRequest, RestoreResponse};
 use hazel_protocol::{Amount, BlindedMessage, CurrencyUnit, PointBytes};
@@ -76,13 +76,13 @@ impl Mint {
     }
 
     fn nuts(&self) -> Nuts {
-        let limits = &self.config.limits;
+        let (limits, doors) = (&self.config.limits, self.config.doors);
         let can = self.ports.payments.capabilities();
         let minting = json!({ "description": can.description });
         let melting = json!({ "amountless": can.amountless });
         Nuts {
-            nut04: Some(self.methods(limits.mint_min, limits.mint_max, &minting)),
-            nut05: Some(self.methods(limits.melt_min, limits.melt_max, &melting)),
+            nut04: Some(self.methods(limits.mint_min, limits.mint_max, &minting, doors.minting)),
+            nut05: Some(self.methods(limits.melt_min, limits.melt_max, &melting, doors.melting)),
             nut07: Some(Supported::YES),
             nut08: Some(Supported::YES),
             nut09: Some(Supported::YES),
@@ -96,8 +96,15 @@ impl Mint {
                 max_batch_size: u64::try_from(limits.max_batch).ok(),
                 methods: Some(vec![BOLT11.to_owned()]),
             }),
+            nut15: can.mpp.then(|| self.partial_payments()),
             other: [("17".to_owned(), self.subscriptions())].into(),
         }
+    }
+
+    /// NUT-15, for each unit that has quotes.
+    fn partial_payments(&self) -> MultipathSettings {
+        let setting = |unit: CurrencyUnit| MultipathMethod { method: BOLT11.to_owned(), unit };
+        MultipathSettings { methods: self.quoted_units().map(setting).collect() }
     }
 
     /// NUT-17, for each unit that has quotes.
@@ -108,7 +115,7 @@ impl Mint {
         json!({ "supported": supported })
     }
 
-    fn methods(&self, min: Amount, max: Amount, options: &serde_json::Value) -> PaymentSettings {
+    fn methods(&self, min: Amount, max: Amount, options: &serde_json::Value, is_open: bool) -> PaymentSettings {
         let setting = |unit: CurrencyUnit| MethodSettings {
             method: BOLT11.to_owned(),
             unit,
@@ -117,7 +124,7 @@ impl Mint {
             max_amount: Some(max),
             options: Some(options.clone()),
         };
-        PaymentSettings { methods: self.quoted_units().map(setting).collect(), disabled: false }
+        PaymentSettings { methods: self.quoted_units().map(setting).collect(), disabled: !is_open }
     }
 
     /// The units that quotes can be made in now.

@@ -78,7 +78,8 @@ impl Mint {
     /// `POST /v1/mint/quote/{method}` (NUT-04, NUT-23).
     ///
     /// # Errors
-    /// 11013 for a unit, 11006 for an amount outside the limits; the backend's.
+    /// 20003 while minting is disabled, 20009 without a key where one is required, 11013 for a unit, 11006 for an amount outside the
+    /// limits; the backend's.
     pub async fn open_mint_quote(
         self: &Arc<Self>,
         method: &str,
@@ -86,6 +87,7 @@ impl Mint {
     ) -> Result<MintQuoteBolt11Response, MintError> {
         let _admitted = self.admit()?;
         require_bolt11(method)?;
+        self.require_open_for(&request)?;
         let keyset = self.require_unit(&request.unit)?;
         let payable_until = self.now().plus(self.config.mint_quote_ttl_secs.into());
         if keyset.final_expiry.is_some_and(|expiry| expiry <= payable_until) {
@@ -107,6 +109,17 @@ impl Mint {
             Applied::MintQuote(quote) => Ok(response(quote)),
             other => Err(MintError::Bug(format!("opening a quote gave {other:?}"))),
         }
+    }
+
+    fn require_open_for(&self, request: &MintQuoteBolt11Request) -> Result<(), MintError> {
+        let doors = self.config.doors;
+        if !doors.minting {
+            return Err(MintError::refused(ErrorCode::MintingDisabled));
+        }
+        if doors.pubkey_required && request.pubkey.is_none() {
+            return Err(MintError::refused(ErrorCode::MintPubkeyRequired));
+        }
+        Ok(())
     }
 
     async fn new_mint_quote(&self, request: MintQuoteBolt11Request) -> Result<MintQuote, MintError> {

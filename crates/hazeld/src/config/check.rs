@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hazel_lightning::fake::Settle;
 use hazel_mint::ports::Timestamp;
-use hazel_mint::{InfoConfig, Limits, MAX_INPUT_FEE_PPK, MintConfig, UnitConfig};
+use hazel_mint::{Doors, InfoConfig, Limits, MAX_INPUT_FEE_PPK, MintConfig, UnitConfig};
 use hazel_protocol::{Amount, CurrencyUnit, MAX_BATCH, MAX_INPUTS, MAX_KEYS_PER_KEYSET, MAX_OUTPUTS};
 
 use super::file::{
@@ -56,9 +56,19 @@ fn mint(section: MintSection, units: Vec<UnitSection>, limits: &LimitsSection) -
         )?,
         units: if units.is_empty() { default.units.clone() } else { self::units(units)? },
         limits: self::limits(limits)?,
+        doors: doors(&section),
         info: info(section),
         ..default
     })
+}
+
+fn doors(section: &MintSection) -> Doors {
+    let default = Doors::default();
+    Doors {
+        minting: section.minting.unwrap_or(default.minting),
+        melting: section.melting.unwrap_or(default.melting),
+        pubkey_required: section.require_pubkey.unwrap_or(default.pubkey_required),
+    }
 }
 
 fn info(section: MintSection) -> InfoConfig {
@@ -255,6 +265,8 @@ fn lightning(section: LightningSection, folder: &Path) -> Result<Fake, String> {
     behaviour.reserve_ppm = section.reserve_ppm.unwrap_or(behaviour.reserve_ppm);
     behaviour.fee_used_percent = section.fee_used_percent.unwrap_or(behaviour.fee_used_percent);
     behaviour.idempotent = section.idempotent.unwrap_or(behaviour.idempotent);
+    fake.amountless = section.amountless.unwrap_or(fake.amountless);
+    fake.mpp = section.mpp.unwrap_or(fake.mpp);
     Ok(fake)
 }
 

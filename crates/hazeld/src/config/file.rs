@@ -41,6 +41,9 @@ pub(super) struct MintSection {
     pub(super) mint_quote_secs: Option<u32>,
     pub(super) melt_quote_secs: Option<u32>,
     pub(super) payment_timeout_secs: Option<u32>,
+    pub(super) minting: Option<bool>,
+    pub(super) melting: Option<bool>,
+    pub(super) require_pubkey: Option<bool>,
 }
 
 /// One way to reach the operator.
@@ -138,6 +141,8 @@ pub(super) struct LightningSection {
     pub(super) reserve_ppm: Option<u32>,
     pub(super) fee_used_percent: Option<u32>,
     pub(super) idempotent: Option<bool>,
+    pub(super) amountless: Option<bool>,
+    pub(super) mpp: Option<bool>,
 }
 
 /// `[log]`: the log on standard error.

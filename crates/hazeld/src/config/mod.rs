@@ -106,6 +106,10 @@ pub(crate) struct Fake {
     pub(crate) ledger: PathBuf,
     /// What it does.
     pub(crate) behaviour: Behaviour,
+    /// It pays invoices without an amount.
+    pub(crate) amountless: bool,
+    /// It pays parts of invoices.
+    pub(crate) mpp: bool,
 }
 
 impl Fake {
@@ -115,7 +119,7 @@ impl Fake {
     /// The defaults, with the ledger in a file.
     pub(crate) fn in_file(ledger: PathBuf) -> Self {
         let behaviour = Behaviour { settle: Settle::AfterMs(Self::SETTLE_AFTER_MS), ..Behaviour::default() };
-        Self { ledger, behaviour }
+        Self { ledger, behaviour, amountless: true, mpp: true }
     }
 }
 

@@ -9,8 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bitcoin::Network;
 use hazel_mint::ports::{
-    Capabilities, Invoice, NewInvoice, OperationId, Payment, PaymentStatus, Payments, PaymentsError, Refusal, Route,
-    Settlement, Timestamp,
+    Capabilities, Invoice, NewInvoice, OperationId, Payment, PaymentStatus, Payments, PaymentsError, Portion, Refusal,
+    Route, Settlement, Timestamp,
 };
 
 use super::books::Books;
@@ -209,7 +209,7 @@ impl Payments for FakeNode {
         Ok(self.worker.run(move |books| books.read(|conn| incoming::settlements_of(conn, &hash))).await?)
     }
 
-    async fn route(&self, request: &str, amount_msat: Option<u64>) -> Result<Route, PaymentsError> {
+    async fn route(&self, request: &str, portion: Portion) -> Result<Route, PaymentsError> {
         let behaviour = self.wake_up().await?;
         match behaviour.route_fault {
             Some(RouteFault::Refused) => {
@@ -219,7 +219,7 @@ impl Payments for FakeNode {
             None => {}
         }
         let parsed = invoice::parse(request)?;
-        let amount_msat = outgoing::amount_to_pay(&self.caller, &parsed, amount_msat)?;
+        let amount_msat = outgoing::amount_to_pay(&self.caller, &parsed, portion)?;
         Ok(Route {
             payment_hash: parsed.payment_hash,
             expires_at: Timestamp::from_unix(parsed.expires_at),

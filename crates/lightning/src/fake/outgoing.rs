@@ -3,7 +3,7 @@
 //! The two are kept apart. `fate` and `state` are the truth that the audit reads; the `says` and `err` columns are the script. A node that
 //! lies therefore still has honest books.
 
-use hazel_mint::ports::{OperationId, PaidEvidence, Payment, PaymentProof, PaymentStatus, Refusal};
+use hazel_mint::ports::{OperationId, PaidEvidence, Payment, PaymentProof, PaymentStatus, Portion, Refusal};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::books::{U64, Write};
@@ -101,25 +101,37 @@ fn stored_says(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Says>> {
     }
 }
 
-/// The amount that a payment of `given` on this invoice is about, in msat.
-pub(super) fn amount_to_pay(caller: &Caller, parsed: &Parsed, given: Option<u64>) -> Result<u64, FakeError> {
+/// The amount that paying this portion of the invoice is about, in msat.
+pub(super) fn amount_to_pay(caller: &Caller, parsed: &Parsed, portion: Portion) -> Result<u64, FakeError> {
     let refuse = |refusal, why: &str| Err(FakeError::Refused(refusal, why.into()));
-    match (parsed.amount_msat, given) {
-        (_, Some(given)) if given == 0 || given > MAX_MSAT => {
+    match (parsed.amount_msat, portion) {
+        (_, Portion::Chosen(given) | Portion::Part(given)) if given == 0 || given > MAX_MSAT => {
             refuse(Refusal::AmountImpossible, "the amount is zero or too large")
         }
-        (None, None) => refuse(Refusal::AmountMissing, "the invoice has no amount, so one must be given"),
-        (None, Some(_)) if !caller.amountless => {
+        (None, Portion::Whole) => refuse(Refusal::AmountMissing, "the invoice has no amount, so one must be given"),
+        (None, Portion::Part(_)) => refuse(Refusal::AmountMissing, "an invoice without an amount has no parts"),
+        (None, Portion::Chosen(_)) if !caller.amountless => {
             refuse(Refusal::AmountlessUnsupported, "invoices without an amount cannot be paid here")
         }
-        (Some(asked), Some(given)) if given > asked => {
+        (Some(asked), Portion::Chosen(given)) if given != asked => {
+            refuse(Refusal::AmountDiffers, "the amount is not the invoice's")
+        }
+        (Some(asked), Portion::Part(given)) if given > asked => {
             refuse(Refusal::AmountDiffers, "the amount is more than the invoice asks for")
         }
-        (Some(asked), Some(given)) if given < asked && !caller.mpp => {
+        (Some(asked), Portion::Part(given)) if given < asked && !caller.mpp => {
             refuse(Refusal::AmountDiffers, "an invoice cannot be paid in parts here")
         }
-        (None | Some(_), Some(given)) => Ok(given),
-        (Some(asked), None) => Ok(asked),
+        (_, Portion::Chosen(given) | Portion::Part(given)) => Ok(given),
+        (Some(asked), Portion::Whole) => Ok(asked),
+    }
+}
+
+/// What a payment of `amount_msat` is of this invoice. The mint has agreed to a part when it made its quote.
+fn portion_of(parsed: &Parsed, amount_msat: u64) -> Portion {
+    match parsed.amount_msat {
+        Some(_) => Portion::Part(amount_msat),
+        None => Portion::Chosen(amount_msat),
     }
 }
 
@@ -136,7 +148,10 @@ pub(super) fn begin(
         record(CallOutcome::Unreachable)?;
         return Ok(Begun::Unreachable);
     }
-    let checked = invoice.and_then(|parsed| amount_to_pay(caller, &parsed, Some(payment.amount_msat)).map(|_| parsed));
+    let checked = invoice.and_then(|parsed| {
+        amount_to_pay(caller, &parsed, portion_of(&parsed, payment.amount_msat))?;
+        Ok(parsed)
+    });
     let parsed = match checked {
         Ok(parsed) => parsed,
         Err(why) => {

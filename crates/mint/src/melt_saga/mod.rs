@@ -196,7 +196,8 @@ fn refuse_unless_payable(quote: &MeltQuote, mint: &Mint) -> Result<(), MintError
         MeltQuoteStatus::Paid => Err(MintError::refused(ErrorCode::InvoiceAlreadyPaid)),
         MeltQuoteStatus::Pending => Err(MintError::refused(ErrorCode::QuotePending)),
         MeltQuoteStatus::Unpaid if quote.expiry <= mint.now() => Err(MintError::refused(ErrorCode::QuoteExpired)),
-        MeltQuoteStatus::Unpaid => Ok(()),
+        // After the others: what has been begun is answered also while new payments are not made.
+        MeltQuoteStatus::Unpaid => mint.require_open_for_melts(),
     }
 }
 

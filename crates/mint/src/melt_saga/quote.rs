@@ -6,20 +6,20 @@ use hazel_protocol::melt::{MeltOptions, MeltQuoteBolt11Request, MeltQuoteBolt11R
 use hazel_protocol::{Amount, BlindSignature, ErrorCode, QuoteId};
 
 use super::amounts::within_limits;
-use crate::error::MintError;
+use crate::error::{Group, MintError};
 use crate::hex::to_hex;
 use crate::mint::Mint;
 use crate::mint_quote::{BOLT11, require_bolt11};
 use crate::msat::{arrived, owed};
-use crate::ports::{Applied, Change, MeltQuote, MeltQuoteStatus, MintQuote, OpenMeltQuote, Route};
+use crate::ports::{Applied, Change, MeltQuote, MeltQuoteStatus, MintQuote, OpenMeltQuote, Portion, Route};
 use crate::signing::stored_signature;
 
 impl Mint {
     /// `POST /v1/melt/quote/{method}` (NUT-05, NUT-23).
     ///
     /// # Errors
-    /// 11013 for a unit, 11006 when amount plus fee reserve is outside the limits, 20006 for an invoice this mint has paid, 20005 for one it
-    /// is paying; the backend's about the invoice.
+    /// 11013 for a unit, 11011 and 11012 for an amount or part that does not fit, 11006 when amount plus fee reserve is outside the
+    /// limits, 20006 for an invoice this mint has paid, 20005 for one it is paying; the backend's about the invoice.
     pub async fn open_melt_quote(
         self: &Arc<Self>,
         method: &str,
@@ -27,12 +27,15 @@ impl Mint {
     ) -> Result<MeltQuoteBolt11Response, MintError> {
         let _admitted = self.admit()?;
         require_bolt11(method)?;
+        self.require_open_for_melts()?;
         self.require_spendable(&request.unit)?;
         // Refuses units without a rate before the backend is asked.
         owed(&request.unit, 0)?;
-        let amountless = self.amount_asked(request.options.as_ref())?;
-        let route = self.ports.payments.route(&request.request, amountless).await?;
-        if amountless.is_some_and(|asked| asked != route.amount_msat) {
+        let portion = self.portion_asked(request.options.as_ref())?;
+        let route = self.ports.payments.route(&request.request, portion).await?;
+        if let Portion::Chosen(asked) | Portion::Part(asked) = portion
+            && asked != route.amount_msat
+        {
             return Err(MintError::refused(ErrorCode::AmountMismatch));
         }
         let quote = self.new_melt_quote(request, &route).await?;
@@ -42,20 +45,26 @@ impl Mint {
         }
     }
 
-    /// The amount given for an invoice without one, in msat.
-    fn amount_asked(&self, options: Option<&MeltOptions>) -> Result<Option<u64>, MintError> {
+    pub(super) fn require_open_for_melts(&self) -> Result<(), MintError> {
+        if self.config.doors.melting {
+            return Ok(());
+        }
+        Err(MintError::invalid(Group::Quote, "this mint makes no payments at the moment"))
+    }
+
+    /// How much of the invoice the payer wants this mint to pay (NUT-15, NUT-23).
+    fn portion_asked(&self, options: Option<&MeltOptions>) -> Result<Portion, MintError> {
         let options = options.cloned().unwrap_or_default();
         let can = self.ports.payments.capabilities();
-        if options.mpp.is_some() {
-            return Err(MintError::refused_because(
-                ErrorCode::AmountMismatch,
-                "this mint does not pay parts of an invoice",
-            ));
+        let differs = |why: &'static str| MintError::refused_because(ErrorCode::AmountMismatch, why);
+        match (options.amountless, options.mpp) {
+            (Some(_), Some(_)) => Err(differs("an invoice without an amount has no parts")),
+            (None, Some(_)) if !can.mpp => Err(differs("this mint does not pay parts of an invoice")),
+            (Some(_), None) if !can.amountless => Err(MintError::refused(ErrorCode::AmountlessInvoiceUnsupported)),
+            (None, Some(part)) => Ok(Portion::Part(part.amount.to_u64())),
+            (Some(chosen), None) => Ok(Portion::Chosen(chosen.amount_msat.to_u64())),
+            (None, None) => Ok(Portion::Whole),
         }
-        if options.amountless.is_some() && !can.amountless {
-            return Err(MintError::refused(ErrorCode::AmountlessInvoiceUnsupported));
-        }
-        Ok(options.amountless.map(|amountless| amountless.amount_msat.to_u64()))
     }
 
     async fn new_melt_quote(&self, request: MeltQuoteBolt11Request, route: &Route) -> Result<MeltQuote, MintError> {
@@ -106,7 +115,8 @@ impl Mint {
         }
         let credited = arrived(&own.unit, route.amount_msat)?;
         if own.amount.is_some_and(|amount| amount != credited) {
-            return Err(MintError::refused(ErrorCode::AmountMismatch));
+            let why = "an invoice of this mint's own is paid whole or not at all";
+            return Err(MintError::refused_because(ErrorCode::AmountMismatch, why));
         }
         Ok(())
     }

@@ -58,6 +58,19 @@ pub struct Settlement {
     pub cursor: u64,
 }
 
+/// How much of an invoice is to be paid.
+///
+/// Without one of its own an amount below the invoice's is a mistake: only [`Part`](Self::Part) means it (NUT-15).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Portion {
+    /// What the invoice asks for.
+    Whole,
+    /// So many msat, because the invoice leaves it open (NUT-23).
+    Chosen(u64),
+    /// So many msat of what the invoice asks for: other nodes pay the rest (NUT-15).
+    Part(u64),
+}
+
 /// What an invoice asks for and what paying it would cost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
@@ -65,7 +78,7 @@ pub struct Route {
     pub payment_hash: [u8; 32],
     /// When the invoice expires, or has expired.
     pub expires_at: Timestamp,
-    /// What the payee gets, in msat.
+    /// What the payee gets of this mint, in msat.
     pub amount_msat: u64,
     /// The most that routing may cost, in msat.
     pub fee_reserve_msat: u64,
@@ -78,7 +91,8 @@ pub struct Payment {
     pub id: OperationId,
     /// The invoice.
     pub request: String,
-    /// What the payee gets, in msat.
+    /// What the payee gets, in msat. Less than the invoice asks for only where a [`Portion::Part`] was quoted: then the payment tells the
+    /// payee the whole amount and waits for the other parts (NUT-15).
     pub amount_msat: u64,
     /// The most that routing may cost, in msat. A backend cannot be asked to pay without a cap.
     pub max_fee_msat: u64,
@@ -170,9 +184,9 @@ pub trait Payments: Send + Sync + 'static {
     /// What arrived on one invoice; empty when nothing did.
     async fn invoice_settlements(&self, payment_hash: &[u8; 32]) -> Result<Vec<Settlement>, PaymentsError>;
 
-    /// Reads `request` and says what paying it would cost. `amount_msat` must be given for an invoice without an amount, and equal
-    /// the invoice's amount where it has one. A backend that cannot pay an expired invoice refuses it here.
-    async fn route(&self, request: &str, amount_msat: Option<u64>) -> Result<Route, PaymentsError>;
+    /// Reads `request` and says what paying so much of it would cost. A chosen amount must equal the invoice's where it has one; a part
+    /// must not exceed it, and an invoice without an amount has no parts. A backend that cannot pay an expired invoice refuses it here.
+    async fn route(&self, request: &str, portion: Portion) -> Result<Route, PaymentsError>;
 
     /// Pays. Returns what is known when it returns; `Pending` when it is still on its way.
     async fn pay(&self, payment: Payment) -> Result<PaymentStatus, PaymentsError>;

@@ -180,9 +180,13 @@ impl Payments for ScriptedPayments {
         let settled = self.settled.lock().expect("no test panics holding it").clone();
         Ok(settled.into_iter().filter(|s| s.payment_hash == *hash).collect())
     }
-    async fn route(&self, request: &str, _: Option<u64>) -> Result<Route, PaymentsError> {
-        let (payment_hash, amount_msat) = read_invoice(request)
+    async fn route(&self, request: &str, portion: Portion) -> Result<Route, PaymentsError> {
+        let (payment_hash, asked) = read_invoice(request)
             .ok_or_else(|| PaymentsError::Refused(Refusal::NotAnInvoice, "not an invoice".to_owned()))?;
+        let amount_msat = match portion {
+            Portion::Part(part) => part,
+            Portion::Whole | Portion::Chosen(_) => asked,
+        };
         let expires_at = Timestamp::from_unix(u64::from(u32::MAX));
         let fee_reserve_msat = self.fee_reserve_msat.load(Ordering::SeqCst);
         Ok(Route { payment_hash, expires_at, amount_msat, fee_reserve_msat })
@@ -312,6 +316,13 @@ impl Bottle {
     /// Another process on the same ledger: the former one is gone.
     pub async fn restart(&mut self) {
         self.mint = open(&self.config, &self.store, &self.payments, &self.world).await;
+    }
+
+    /// The same with other settings.
+    pub async fn reopen(mut self, config: MintConfig) -> Self {
+        self.config = config;
+        self.restart().await;
+        self
     }
 
     /// The same, and the ledger answers again.

@@ -94,6 +94,9 @@ pub struct Nuts {
     /// Hash locks.
     #[serde(rename = "14", default, skip_serializing_if = "Option::is_none")]
     pub nut14: Option<Supported>,
+    /// Payments of parts of an invoice.
+    #[serde(rename = "15", default, skip_serializing_if = "Option::is_none")]
+    pub nut15: Option<MultipathSettings>,
     /// Replayed answers.
     #[serde(rename = "19", default, skip_serializing_if = "Option::is_none")]
     pub nut19: Option<CachedResponses>,
@@ -150,6 +153,23 @@ pub struct MethodSettings {
     /// What the method adds, such as `{"description": true}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub options: Option<Value>,
+}
+
+/// Where a mint pays parts of an invoice (NUT-15).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MultipathSettings {
+    /// One entry for each pair of method and unit.
+    #[serde(deserialize_with = "list::<_, _, MAX_INFO_ITEMS>")]
+    pub methods: Vec<MultipathMethod>,
+}
+
+/// A method and unit whose invoices can be paid in parts (NUT-15).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MultipathMethod {
+    /// The method, such as `bolt11`.
+    pub method: String,
+    /// The unit.
+    pub unit: CurrencyUnit,
 }
 
 /// Which answers a mint gives again to the same request (NUT-19).

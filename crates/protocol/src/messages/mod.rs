@@ -15,8 +15,8 @@ pub mod ws;
 
 pub use check::{CheckStateRequest, CheckStateResponse, ProofState, ProofStateEntry};
 pub use info::{
-    BatchSettings, CachedEndpoint, CachedResponses, ContactInfo, MethodSettings, MintInfo, Nuts, PaymentSettings,
-    Supported,
+    BatchSettings, CachedEndpoint, CachedResponses, ContactInfo, MethodSettings, MintInfo, MultipathMethod,
+    MultipathSettings, Nuts, PaymentSettings, Supported,
 };
 pub use keys::{KeysResponse, KeysetInfo, KeysetWithKeys, KeysetsResponse};
 pub use melt::{

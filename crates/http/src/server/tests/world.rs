@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use hazel_mint::ports::{
     Capabilities, Environment, Invoice, NewInvoice, OperationId, PaidEvidence, Payment, PaymentProof, PaymentStatus,
-    Payments, PaymentsError, Refusal, Route, Settlement, Timestamp,
+    Payments, PaymentsError, Portion, Refusal, Route, Settlement, Timestamp,
 };
 use hazel_mint::store::memory::MemoryStore;
 use hazel_mint::{LocalSigner, MintConfig, Ports};
@@ -102,7 +102,7 @@ impl Payments for Node {
         let settled = self.settled.lock().expect("no panic holds it");
         Ok(settled.iter().filter(|settlement| settlement.payment_hash == *hash).cloned().collect())
     }
-    async fn route(&self, request: &str, _: Option<u64>) -> Result<Route, PaymentsError> {
+    async fn route(&self, request: &str, _: Portion) -> Result<Route, PaymentsError> {
         self.up()?;
         let parts: Vec<u64> = request.split(':').skip(1).filter_map(|part| part.parse().ok()).collect();
         let [n, amount_msat] = parts[..] else {

@@ -1,7 +1,7 @@
 //! BOLT11 in and out.
 
 use bitcoin::hashes::{Hash, sha256};
-use hazel_mint::ports::PaymentsError;
+use hazel_mint::ports::{PaymentsError, Portion, Refusal};
 use lightning_invoice::{Bolt11Invoice, Bolt11InvoiceDescriptionRef, Currency};
 
 use super::super::invoice::parse;
@@ -91,24 +91,39 @@ fn refuses_what_is_no_invoice() {
 async fn a_route_names_the_amount_and_a_reserve() {
     let bench = Bench::new(FakeConfig::default());
     let request = foreign(1_234_567, "");
-    let route = bench.node.route(&request, None).await.unwrap();
+    let route = bench.node.route(&request, Portion::Whole).await.unwrap();
     assert_eq!((route.amount_msat, route.fee_reserve_msat), (1_234_567, 12_346));
     assert_eq!(route.payment_hash, parse(&request).unwrap().payment_hash);
     assert_eq!(route.expires_at.to_unix(), START_MS / 1_000 + 3_600);
-    assert_eq!(bench.node.route(&foreign(1, ""), Some(1)).await.unwrap().fee_reserve_msat, 1_000);
+    assert_eq!(bench.node.route(&foreign(1, ""), Portion::Chosen(1)).await.unwrap().fee_reserve_msat, 1_000);
 }
 
 #[tokio::test]
 async fn a_route_needs_the_right_amount() {
     let bench = Bench::instant();
     let (fixed, open) = (foreign(5_000, ""), DONATION);
-    let cases = [(fixed.as_str(), Some(5_001)), (&fixed, Some(0)), (open, None), (open, Some(0)), ("lnbc", None)];
-    for (request, amount) in cases {
-        let refused = bench.node.route(request, amount).await;
-        assert!(matches!(refused, Err(PaymentsError::Refused(..))), "{amount:?}: {refused:?}");
+    let cases = [
+        (fixed.as_str(), Portion::Part(5_001), Refusal::AmountDiffers),
+        (&fixed, Portion::Part(0), Refusal::AmountImpossible),
+        (&fixed, Portion::Chosen(4_999), Refusal::AmountDiffers),
+        (&fixed, Portion::Chosen(5_001), Refusal::AmountDiffers),
+        (open, Portion::Whole, Refusal::AmountMissing),
+        (open, Portion::Part(7), Refusal::AmountMissing),
+        (open, Portion::Chosen(0), Refusal::AmountImpossible),
+        ("lnbc", Portion::Whole, Refusal::NotAnInvoice),
+    ];
+    for (request, portion, why) in cases {
+        let refused = bench.node.route(request, portion).await;
+        assert!(matches!(refused, Err(PaymentsError::Refused(said, _)) if said == why), "{portion:?}: {refused:?}");
     }
-    assert_eq!(bench.node.route(open, Some(7)).await.unwrap().amount_msat, 7);
-    assert_eq!(bench.node.route(&fixed, Some(4_999)).await.unwrap().amount_msat, 4_999);
+    for (request, portion, msat) in [
+        (open, Portion::Chosen(7), 7),
+        (&fixed, Portion::Chosen(5_000), 5_000),
+        (&fixed, Portion::Part(4_999), 4_999),
+        (&fixed, Portion::Part(5_000), 5_000),
+    ] {
+        assert_eq!(bench.node.route(request, portion).await.unwrap().amount_msat, msat, "{portion:?}");
+    }
 }
 
 #[tokio::test]
@@ -116,8 +131,8 @@ async fn a_node_that_cannot_says_so_and_does_not() {
     let bench = Bench::new(FakeConfig { amountless: false, mpp: false, ..FakeConfig::instant() });
     let capabilities = bench.node.capabilities();
     assert!(!capabilities.amountless && !capabilities.mpp && capabilities.vouches && capabilities.idempotent_by_id);
-    assert!(bench.node.route(DONATION, Some(7)).await.is_err());
-    assert!(bench.node.route(&foreign(5_000, ""), Some(4_999)).await.is_err());
+    assert!(bench.node.route(DONATION, Portion::Chosen(7)).await.is_err());
+    assert!(bench.node.route(&foreign(5_000, ""), Portion::Part(4_999)).await.is_err());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A node that is told to misbehave.
 
-use hazel_mint::ports::PaymentsError;
+use hazel_mint::ports::{PaymentsError, Portion};
 
 use super::*;
 
@@ -190,7 +190,7 @@ async fn a_node_that_is_down_fails_everything_and_records_the_pay() {
     let payment = bench.payment(&request, 1_000);
     assert!(matches!(bench.node.pay(payment.clone()).await, Err(PaymentsError::Unavailable(_))));
     assert!(bench.node.status(payment.id).await.is_err());
-    assert!(bench.node.route(&request, None).await.is_err());
+    assert!(bench.node.route(&request, Portion::Whole).await.is_err());
     assert!(bench.node.settlements(0).await.is_err());
     assert!(bench.node.invoice_settlements(&invoice.payment_hash).await.is_err());
     assert!(bench.node.create_invoice(new_invoice(1)).await.is_err());
@@ -209,13 +209,13 @@ async fn single_calls_fail_and_calls_are_slow_when_told() {
     assert!(bench.node.pay(payment.clone()).await.is_err());
     assert_eq!(bench.node.status(payment.id).await.unwrap(), PaymentStatus::NeverHeard);
     bench.ledger.steer(&Steer::RouteFault(Some(RouteFault::Refused))).unwrap();
-    assert!(matches!(bench.node.route(&request, None).await, Err(PaymentsError::Refused(..))));
+    assert!(matches!(bench.node.route(&request, Portion::Whole).await, Err(PaymentsError::Refused(..))));
     bench.ledger.steer(&Steer::RouteFault(Some(RouteFault::Unavailable))).unwrap();
-    assert!(matches!(bench.node.route(&request, None).await, Err(PaymentsError::Unavailable(_))));
+    assert!(matches!(bench.node.route(&request, Portion::Whole).await, Err(PaymentsError::Unavailable(_))));
     bench.ledger.steer_back().unwrap();
     bench.ledger.steer(&Steer::LatencyMs(700)).unwrap();
     let before = bench.world.now_ms();
-    bench.node.route(&request, None).await.unwrap();
+    bench.node.route(&request, Portion::Whole).await.unwrap();
     assert_eq!(bench.world.now_ms(), before + 700);
 }
 
