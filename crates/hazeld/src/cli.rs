@@ -140,6 +140,17 @@ pub(crate) enum KeysetCommand {
     },
     /// Takes over a keyset of another mint, while this one is stopped: its keys, what was spent of it, what it has signed.
     Import(ImportArgs),
+    /// Says what was signed of an unmetered import elsewhere; said once.
+    Meter {
+        /// Which mint.
+        #[command(flatten)]
+        at: AdminArgs,
+        /// The id of the keyset.
+        id: String,
+        /// What the other mint has signed of it in all, less what was imported as signed, in its unit.
+        #[arg(long, value_name = "AMOUNT")]
+        carried: u64,
+    },
     /// Stops a keyset: nothing of it is signed or redeemed.
     Stop(LatchArgs),
     /// Allows a keyset that was stopped.

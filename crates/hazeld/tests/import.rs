@@ -136,6 +136,19 @@ fn books(database: &Path, id: KeysetId) -> [i64; 5] {
     row.expect("one keyset")
 }
 
+/// Turns the operator's surface on, at a port that is free now; the commands have to know it.
+fn give_surface(folder: &Path) {
+    let config = std::fs::read_to_string(folder.join("hazeld.toml")).expect("there");
+    let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
+    let admin = format!("[admin]\nlisten = \"{free}\"\ntoken_file = \"admin-token\"\n");
+    std::fs::write(folder.join("hazeld.toml"), format!("{config}{admin}")).expect("written");
+}
+
+/// Runs a command of the operator.
+fn ask(folder: &Path, words: &[&str]) -> Output {
+    Launch::hazeld(words).arg("--config").arg(folder.join("hazeld.toml")).output()
+}
+
 const HISTORY: [&str; 6] = ["--spent", "spent.jsonl", "--signed", "signed.jsonl", "--outstanding", "56"];
 
 #[tokio::test]
@@ -294,32 +307,53 @@ async fn an_import_signs_when_it_is_active() {
     name_keys(folder);
     let imported = import(folder, &["--nothing-spent", "--active", "--outstanding", "0"]).output();
     assert_eq!(imported.status.code(), Some(0), "{}", String::from_utf8_lossy(&imported.stderr));
-    let config = std::fs::read_to_string(folder.join("hazeld.toml")).expect("there");
-    // A port that is free now; the command has to know it.
-    let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
-    let admin = format!("[admin]\nlisten = \"{free}\"\ntoken_file = \"admin-token\"\n");
-    std::fs::write(folder.join("hazeld.toml"), format!("{config}{admin}")).expect("written");
+    give_surface(folder);
     let mint = start(folder).start();
     let wallet = Wallet::open(mint.url(), 1).await;
     assert_eq!(wallet.keyset, old.id);
     let coins = wallet.mint(24).await;
     let swapped = wallet.swap(&coins).await;
     assert!(swapped.iter().all(|proof| proof.id == old.id));
-    let ask = |words: &[&str]| Launch::hazeld(words).arg("--config").arg(folder.join("hazeld.toml")).output();
-    let list = ask(&["keyset", "list"]);
+    let list = ask(folder, &["keyset", "list"]);
     let list = String::from_utf8_lossy(&list.stdout).into_owned();
     let row: Vec<_> = list.lines().nth(1).expect("a keyset").split_whitespace().collect();
     assert_eq!(row, [&old.id.to_string(), "sat", "active", "0", "never", "48", "24", "0", "0", "0"]);
-    let log = ask(&["audit", "--json"]);
+    let log = ask(folder, &["audit", "--json"]);
     let log: Value = serde_json::from_slice(&log.stdout).expect("JSON");
     let actions: Vec<_> = log["audit"].as_array().expect("a list").iter().map(|line| line["action"].clone()).collect();
     assert_eq!(actions, ["keyset.allow", "keyset.meter", "keyset.add"]);
     assert_eq!(log["audit"][0]["actor"], "keyset import");
     mint.stop();
-    let gone = ask(&["keyset", "list"]);
+    let gone = ask(folder, &["keyset", "list"]);
     refused(&gone, 70, "is the mint running?");
     let mint = start(folder).start();
     let list: KeysetsResponse = Api::new(mint.url()).get("/v1/keysets").await.ok();
     assert_eq!(list.keysets.len(), 1, "no keyset of the seed is made while one signs");
     mint.stop();
+}
+
+#[tokio::test]
+async fn an_unmetered_import_is_metered_once_while_the_mint_runs() {
+    let folder = configured();
+    let folder = folder.path();
+    let old = OtherMint::new();
+    write_private(&folder.join("old.json"), &old.keys_file());
+    name_keys(folder);
+    assert_eq!(import(folder, &["--nothing-spent"]).output().status.code(), Some(0));
+    give_surface(folder);
+    let mint = start(folder).start();
+    let wallet = Wallet::open(mint.url(), 1).await;
+    let coins: Vec<Proof> = (0..4).map(|n| old.coin(n, 8).2).collect();
+    assert!(wallet.try_swap(&coins[..2], &wallet.draft(&[16])).await.expect("answered").is_ok(), "nothing bounds it");
+    let id = old.id.to_string();
+    refused(&ask(folder, &["keyset", "meter", &id, "--carried", "15"]), 2, "more of the keyset has been redeemed");
+    let metered = ask(folder, &["keyset", "meter", &id, "--carried", "24"]);
+    assert_eq!(metered.status.code(), Some(0), "{metered:?}");
+    refused(&ask(folder, &["keyset", "meter", &id, "--carried", "25"]), 2, "metered already");
+    let own = wallet.keyset.to_string();
+    refused(&ask(folder, &["keyset", "meter", &own, "--carried", "25"]), 2, "metered already");
+    let all = wallet.try_swap(&coins[2..], &wallet.draft(&[16])).await.expect("answered");
+    assert_eq!(all.code(), Some(12_000), "32 would be redeemed of 24");
+    mint.stop();
+    assert_eq!(books(&folder.join("mint.sqlite"), old.id), [0, 16, 0, 24, 1]);
 }

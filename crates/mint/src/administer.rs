@@ -11,8 +11,10 @@ use crate::mint::Mint;
 use crate::open::{OpenError, load_keys};
 use crate::ports::{
     Act, AddKeyset, Administer, ApplyError, AuditEntry, AuditRecord, Change, Conflict, KeysetOrigin, KeysetPath,
-    KeysetRecord, KeysetTotals, LatchKeyset, MAX_AUDIT_DETAIL_BYTES, OperationId, OperationRecord, Timestamp,
+    KeysetRecord, KeysetTotals, LatchKeyset, MAX_AUDIT_DETAIL_BYTES, MeterKeyset, OperationId, OperationRecord,
+    Timestamp,
 };
+use crate::store::rules::is_overdrawn;
 
 /// Who acts when nobody asked for it.
 pub(crate) const BY_THE_MINT: &str = "hazeld";
@@ -141,6 +143,29 @@ impl Mint {
         }
         self.apply(self.administer(Act::LatchKeyset(LatchKeyset { keyset: id, latched }), by, why)).await?;
         self.change_keyring(|ring| ring.with_latched(id, latched));
+        Ok(())
+    }
+
+    /// Says what was signed of an unmetered import elsewhere, and is not among its rows here: from now on no more of it is redeemed than
+    /// that and what was issued. In its unit; said once.
+    ///
+    /// # Errors
+    /// 12001; a keyset that is metered; a sum below what has been redeemed already; the ledger's.
+    pub async fn meter_keyset(&self, id: KeysetId, carried: Amount, by: &str) -> Result<(), MintError> {
+        let _alone = self.adding_keyset.lock().await;
+        if self.keyring().known(&id)?.carried().is_some() {
+            return Err(MintError::invalid(Group::Keyset, "the keyset is metered already"));
+        }
+        let totals = self.ports.store.totals().await?.into_iter().find(|(keyset, _)| *keyset == id);
+        if totals.is_none_or(|(_, totals)| is_overdrawn(&totals, Some(carried), 0)) {
+            return Err(MintError::invalid(
+                Group::Keyset,
+                "more of the keyset has been redeemed than by this sum exists",
+            ));
+        }
+        let detail = format!("{carried} was signed elsewhere");
+        self.apply(self.administer(Act::MeterKeyset(MeterKeyset { keyset: id, carried }), by, &detail)).await?;
+        self.change_keyring(|ring| ring.with_carried(id, carried));
         Ok(())
     }
 

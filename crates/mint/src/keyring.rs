@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hazel_protocol::keys::{KeysResponse, KeysetInfo, KeysetWithKeys, KeysetsResponse};
-use hazel_protocol::{BoundedVec, CurrencyUnit, ErrorCode, KeysetId, MAX_KEYSETS};
+use hazel_protocol::{Amount, BoundedVec, CurrencyUnit, ErrorCode, KeysetId, MAX_KEYSETS};
 
 use crate::error::MintError;
-use crate::ports::{KeysetPath, KeysetRecord, Timestamp};
+use crate::ports::{KeysetOrigin, KeysetPath, KeysetRecord, Timestamp};
 
 /// Every keyset of the mint, as of one moment. Replaced whole at a rotation.
 #[derive(Debug, Clone, Default)]
@@ -55,9 +55,18 @@ impl Keyring {
 
     /// This keyring with one keyset stopped, or allowed again.
     pub fn with_latched(&self, id: KeysetId, latched: bool) -> Self {
+        self.with_changed(id, |keyset| keyset.latched = latched)
+    }
+
+    /// This keyring with one import metered.
+    pub fn with_carried(&self, id: KeysetId, carried: Amount) -> Self {
+        self.with_changed(id, |keyset| keyset.origin = KeysetOrigin::Import { carried: Some(carried) })
+    }
+
+    fn with_changed(&self, id: KeysetId, change: impl FnOnce(&mut KeysetRecord)) -> Self {
         let mut ring = self.clone();
         if let Some(keyset) = ring.keysets.get_mut(&id) {
-            Arc::make_mut(keyset).latched = latched;
+            change(Arc::make_mut(keyset));
         }
         ring
     }
@@ -172,11 +181,10 @@ fn info(keyset: &KeysetRecord, now: Timestamp) -> KeysetInfo {
 mod tests {
     use std::collections::BTreeMap;
 
+    use hazel_protocol::KeysetKeys;
     use hazel_protocol::crypto::hash_to_curve;
-    use hazel_protocol::{Amount, KeysetKeys};
 
     use super::*;
-    use crate::ports::KeysetOrigin;
 
     /// Keyset `n` of one unit: the same key, another fee, and so another id.
     fn keyset(n: u32, keys: &KeysetKeys) -> KeysetRecord {

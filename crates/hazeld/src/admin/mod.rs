@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-use crate::cli::{AdminArgs, KeysetCommand, LatchArgs};
+use crate::cli::{AdminArgs, KeysetCommand};
 use crate::config::AdminListener;
 use crate::failure::Failure;
 use crate::import;
@@ -100,8 +100,9 @@ pub(crate) fn keyset(command: KeysetCommand) -> Result<(), Failure> {
             say(&at, &made, || show::keysets(std::slice::from_ref(&made)))
         }
         KeysetCommand::Import(args) => import::run(&args),
-        KeysetCommand::Stop(args) => latch(&args, "stop"),
-        KeysetCommand::Allow(args) => latch(&args, "allow"),
+        KeysetCommand::Meter { at, id, carried } => change(&at, &id, "meter", &json!({ "carried": carried })),
+        KeysetCommand::Stop(args) => change(&args.at, &args.id, "stop", &json!({ "reason": args.reason })),
+        KeysetCommand::Allow(args) => change(&args.at, &args.id, "allow", &json!({ "reason": args.reason })),
     }
 }
 
@@ -120,14 +121,14 @@ fn list(at: &AdminArgs) -> Result<(), Failure> {
     say(at, &json!({ "keysets": keysets }), || show::keysets(&keysets))
 }
 
-fn latch(args: &LatchArgs, how: &str) -> Result<(), Failure> {
-    let id = &args.id;
+/// Has one keyset changed, and shows it.
+fn change(at: &AdminArgs, id: &str, how: &str, body: &Value) -> Result<(), Failure> {
     if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(Failure::Usage(format!("'{}' is no keyset id", show::plain(id))));
     }
     let path = format!("/v1/admin/keysets/{id}/{how}");
-    let keyset = Target::of(&args.at)?.post(&path, &json!({ "reason": args.reason }))?;
-    say(&args.at, &keyset, || show::keysets(std::slice::from_ref(&keyset)))
+    let keyset = Target::of(at)?.post(&path, body)?;
+    say(at, &keyset, || show::keysets(std::slice::from_ref(&keyset)))
 }
 
 /// `hazeld audit`.

@@ -29,6 +29,13 @@ pub(super) struct LatchRequest {
     pub(super) reason: String,
 }
 
+/// What was signed of an import elsewhere.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MeterRequest {
+    pub(super) carried: Amount,
+}
+
 /// A page of keysets, in the order they were added.
 #[derive(Debug, Serialize)]
 pub(super) struct KeysetList {

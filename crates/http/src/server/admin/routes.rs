@@ -13,7 +13,7 @@ use super::super::answer::{Refusal, answer};
 use super::super::body::Message;
 use super::super::table::Reply;
 use super::messages::{
-    AuditList, KeysetList, KeysetView, LatchRequest, MAX_REASON_BYTES, OperationList, RotateRequest,
+    AuditList, KeysetList, KeysetView, LatchRequest, MAX_REASON_BYTES, MeterRequest, OperationList, RotateRequest,
 };
 use super::query::Page;
 use super::{Actor, Admin};
@@ -24,6 +24,7 @@ pub(super) fn routes() -> Router<Admin> {
         .route("/v1/admin/keysets/rotate", post(rotate))
         .route("/v1/admin/keysets/{id}/stop", post(stop))
         .route("/v1/admin/keysets/{id}/allow", post(allow))
+        .route("/v1/admin/keysets/{id}/meter", post(meter))
         .route("/v1/admin/operations", get(operations))
         .route("/v1/admin/audit", get(audit))
 }
@@ -78,14 +79,30 @@ async fn latch(
     LatchRequest { reason }: LatchRequest,
     latched: bool,
 ) -> Reply<Response> {
-    let unknown = || Refusal::nut(ErrorCode::KeysetUnknown);
-    let id: KeysetId = path.iter().next().and_then(|(_, id)| id.parse().ok()).ok_or_else(unknown)?;
+    let id = keyset_of(&path)?;
     if reason.is_empty() || reason.len() > MAX_REASON_BYTES {
         let detail = format!("a reason is needed, of at most {MAX_REASON_BYTES} bytes");
         return Err(Refusal::malformed(StatusCode::BAD_REQUEST, detail));
     }
     admin.gate.call(admin.mint.latch_keyset(id, latched, &actor, &reason)).await?;
     show(&admin, id).await
+}
+
+async fn meter(
+    State(admin): State<Admin>,
+    Extension(Actor(actor)): Extension<Actor>,
+    path: RawPathParams,
+    Message(request): Message<MeterRequest>,
+) -> Reply<Response> {
+    let id = keyset_of(&path)?;
+    admin.gate.call(admin.mint.meter_keyset(id, request.carried, &actor)).await?;
+    show(&admin, id).await
+}
+
+/// The keyset that the path names.
+fn keyset_of(path: &RawPathParams) -> Result<KeysetId, Refusal> {
+    let id = path.iter().next().and_then(|(_, id)| id.parse().ok());
+    id.ok_or_else(|| Refusal::nut(ErrorCode::KeysetUnknown))
 }
 
 /// One keyset as it is now.
