@@ -47,8 +47,9 @@ async fn fee_of(api: &Api, proofs: &[Proof]) -> u64 {
 
 /// A client, and what it did that must be answered alike for ever.
 struct Worker {
-    url: String,
-    seed: u8,
+    wallet: Wallet,
+    /// No two of all clients' payments have one number.
+    payments: std::ops::RangeFrom<u64>,
     proofs: Vec<Proof>,
     swaps: Vec<(Wallet, Vec<Proof>, Draft, SwapResponse)>,
     /// Refusals because the keyset was rotated in between.
@@ -63,13 +64,8 @@ impl Worker {
         let draft = wallet.draft_parts(FUNDS);
         let answer: MintResponse = wallet.try_issue(&quote, &draft).await.expect("answered").ok();
         let proofs = wallet.finish_all(&draft, &answer.signatures);
-        Self { url: url.to_owned(), seed, proofs, swaps: Vec::new(), late: 0, melted: 0 }
-    }
-
-    /// A wallet of the keyset that signs now, with secrets that no other has.
-    async fn wallet(&mut self) -> Wallet {
-        self.seed = self.seed.wrapping_add(CLIENTS);
-        Wallet::open(&self.url, self.seed).await
+        let payments = u64::from(seed) * 1_000_000..;
+        Self { wallet, payments, proofs, swaps: Vec::new(), late: 0, melted: 0 }
     }
 
     /// True when it was late: the keyset that it asked for is not the one that signs any more.
@@ -81,7 +77,7 @@ impl Worker {
     }
 
     async fn swap(&mut self) {
-        let wallet = self.wallet().await;
+        let wallet = self.wallet.refreshed().await;
         let left = sum(&self.proofs) - fee_of(&wallet.api, &self.proofs).await;
         let draft = wallet.draft_parts(left);
         let answer = wallet.try_swap(&self.proofs, &draft).await.expect("answered");
@@ -94,8 +90,9 @@ impl Worker {
         self.swaps.push((wallet, spent, draft, response));
     }
 
-    async fn melt(&mut self, number: u64) {
-        let wallet = self.wallet().await;
+    async fn melt(&mut self) {
+        let wallet = self.wallet.refreshed().await;
+        let number = self.payments.next().expect("it has no end");
         let quote = wallet.melt_quote(&invoice(number, 3)).await;
         let blanks = wallet.draft(&[0; 40]);
         let answer = wallet.try_melt(&quote.quote, &self.proofs, &blanks).await.expect("answered");
@@ -108,14 +105,29 @@ impl Worker {
         self.melted += 1;
     }
 
+    /// A quote that was paid is issued, however often the keyset is rotated in between.
+    async fn mint(&mut self) {
+        let quote = self.wallet.paid_quote(20).await;
+        loop {
+            let wallet = self.wallet.refreshed().await;
+            let draft = wallet.draft_parts(20);
+            let answer = wallet.try_issue(&quote, &draft).await.expect("answered");
+            if !self.is_late(&answer) {
+                let answer: MintResponse = answer.ok();
+                self.proofs.extend(wallet.finish_all(&draft, &answer.signatures));
+                return;
+            }
+        }
+    }
+
     async fn work(mut self, stop: Arc<AtomicBool>) -> Self {
         let mut round = 0;
         while (!stop.load(Ordering::SeqCst) || round < 6) && sum(&self.proofs) > FUNDS / 4 {
             round += 1;
-            if round % 3 == 0 {
-                self.melt(u64::from(self.seed) * 1_000_000 + round).await;
-            } else {
-                self.swap().await;
+            match round % 6 {
+                0 | 3 => self.melt().await,
+                4 => self.mint().await,
+                _ => self.swap().await,
             }
         }
         self
@@ -123,8 +135,7 @@ impl Worker {
 
     /// Nothing is lost, and what was done is told again.
     async fn check(&self) {
-        let wallet = Wallet::open(&self.url, self.seed).await;
-        assert!(wallet.states(&self.proofs).await.iter().all(|state| *state == ProofState::Unspent));
+        assert!(self.wallet.states(&self.proofs).await.iter().all(|state| *state == ProofState::Unspent));
         let (first, last) = (self.swaps.first().expect("swapped"), self.swaps.last().expect("swapped"));
         for (wallet, spent, draft, response) in [first, last] {
             let again: SwapResponse = wallet.try_swap(spent, draft).await.expect("answered").ok();

@@ -60,6 +60,15 @@ impl Wallet {
         }
     }
 
+    /// The same wallet with the keyset that signs now. It goes on counting, so that no secret comes twice.
+    pub(crate) async fn refreshed(&self) -> Self {
+        let keys: KeysResponse = self.api.get("/v1/keys").await.ok();
+        let keyset = keys.keysets.into_iter().find(|keyset| keyset.unit == CurrencyUnit::Sat && keyset.active);
+        let keyset = keyset.expect("a sat keyset");
+        keyset.verify_id().expect("the id follows from the keys");
+        Self { keyset: keyset.id, fee_ppk: keyset.input_fee_ppk, keys: keyset.keys, ..self.clone() }
+    }
+
     /// The same wallet, talking to the mint at another address.
     pub(crate) fn moved_to(&self, url: &str) -> Self {
         Self { api: Api::new(url), ..self.clone() }
