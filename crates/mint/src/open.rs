@@ -56,6 +56,7 @@ impl Mint {
         bind_seed(&ports).await?;
         let units = config.units.clone();
         let mint = Self::assemble(config, ports, Keyring::new(records));
+        mint.ports.store.enlist(mint.owner).await?;
         mint.listen_to_ledger().await?;
         for unit in units {
             mint.require_keyset(unit).await?;

@@ -130,7 +130,7 @@ impl Mint {
             if self.driving.contains(record.id) {
                 continue;
             }
-            if record.owner == self.owner || self.ports.store.owner_is_dead(record.owner).await? {
+            if record.owner == self.owner || self.ports.store.owner_has_lapsed(record.owner).await? {
                 orphans.push(Orphan { record });
             }
         }

@@ -21,6 +21,11 @@
 //! B_, the row of the operation, the row of the quote. Nothing is decided by a read that another transaction could overtake. Deadlocks and
 //! serialization failures are tried again here, a bounded number of times.
 //!
+//! # Ownership
+//! The engine makes its owner known once (`enlist`), and from then on a lease of ten seconds is renewed every two. Only the operations of an owner whose
+//! lease has run out are taken over, and the same transaction looks. Long silence is no proof of death, though: a melt that such a process may have
+//! handed to a backend is released only once the time written in its dispatch has passed.
+//!
 //! # Durability
 //! Every connection sets `synchronous_commit` itself: `on` for what must be durable, `off` for a swap's reservation and release, which are lost
 //! together or not at all. A server with `fsync` or `full_page_writes` off is refused. Answers go out after COMMIT has returned. A commit whose

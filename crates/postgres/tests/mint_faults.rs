@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use hazel_mint::ports::{
     Applied, ApplyError, Change, Conflict, InputRow, OperationId, OutputRow, OwnerId, ReserveSwap, SettleSwap,
-    SignedRow, Store,
+    SignedRow, Store, TakeOver,
 };
 use hazel_mint::store::contract::Snapshot;
 use hazel_postgres::MintStore;
@@ -122,4 +122,36 @@ async fn two_writers_let_nothing_out_above_what_was_issued() {
             store.apply(Change::ReleaseSwap(release)).await.expect("given back");
         }
     }
+}
+
+/// A process that was paused for longer than its lease has lost what it held, and writes nothing any more when it wakes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_a_lapsed_owner_held_is_taken_over_and_it_writes_no_more() {
+    let place = Place::new().await;
+    let (paused, other) = (place.open_as(1).await, place.open_as(2).await);
+    ready(&paused).await;
+    for change in round(0, 0).into_iter().take(3) {
+        paused.apply(change).await.expect("16 are issued");
+    }
+    let (reserve, settle) = swap(1);
+    let (me, them) = (reserve.owner, OwnerId::from_bytes([8; 16]));
+    paused.enlist(me).await.expect("a lease");
+    other.enlist(them).await.expect("a lease");
+    paused.apply(Change::ReserveSwap(reserve.clone())).await.expect("reserved");
+    let take_over = Change::TakeOver(TakeOver { operation: reserve.operation, from: me, to: them, now: NOW });
+    assert!(!other.owner_has_lapsed(me).await.expect("read"));
+    let early = other.apply(take_over.clone()).await;
+    assert_eq!(early, Err(Conflict::OperationGone.into()), "nobody takes from the living");
+    // As if the process had been stopped: nobody has renewed its lease.
+    let lapse = "UPDATE instances SET expires_at = clock_timestamp() - INTERVAL '1 second' WHERE owner = $1";
+    place.raw().await.execute(lapse, &[&me.as_bytes().as_slice()]).await.expect("lapsed");
+    assert!(other.owner_has_lapsed(me).await.expect("read"));
+    assert!(!other.owner_is_dead(me).await.expect("read"), "silence is no proof");
+    other.apply(take_over).await.expect("taken over");
+    let late = paused.apply(Change::SettleSwap(settle.clone())).await;
+    assert_eq!(late, Err(Conflict::OperationGone.into()), "the row is the fence");
+    assert!(paused.closed().await.contains("run out"));
+    let refused = paused.apply(Change::SettleSwap(settle.clone())).await;
+    assert!(matches!(refused, Err(ApplyError::Unavailable(_))), "{refused:?}");
+    other.apply(Change::SettleSwap(SettleSwap { owner: them, ..settle })).await.expect("settled by who has it");
 }

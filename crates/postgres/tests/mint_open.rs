@@ -25,7 +25,7 @@ async fn many_that_open_at_once_make_the_tables_once() {
     }
     let version: i32 =
         place.raw().await.query_one("SELECT version FROM hazel_schema", &[]).await.expect("one row").get(0);
-    assert_eq!(version, 1);
+    assert_eq!(version, 2);
 }
 
 #[tokio::test]
@@ -34,8 +34,8 @@ async fn a_newer_database_is_refused_and_left_as_it_is() {
     drop(place.open().await);
     let raw = place.raw().await;
     raw.batch_execute("UPDATE hazel_schema SET version = 99").await.expect("set");
-    assert!(matches!(refused(&place.url).await, OpenError::TooNew { found: 99, known: 1 }));
-    raw.batch_execute("UPDATE hazel_schema SET version = 1, owner = 'another'").await.expect("set");
+    assert!(matches!(refused(&place.url).await, OpenError::TooNew { found: 99, known: 2 }));
+    raw.batch_execute("UPDATE hazel_schema SET version = 2, owner = 'another'").await.expect("set");
     assert!(matches!(refused(&place.url).await, OpenError::OtherProgram { .. }));
 }
 

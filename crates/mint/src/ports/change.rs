@@ -359,7 +359,7 @@ pub struct ReleaseMelt {
 
 /// Makes `to` the owner of an unfinished operation of a dead owner.
 ///
-/// Refused when the row is gone or has another owner (`OperationGone`).
+/// Refused when the row is gone or has another owner, or the owner lives after all (`OperationGone`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TakeOver {
     /// The operation.

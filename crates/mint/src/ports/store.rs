@@ -166,7 +166,20 @@ pub trait Store: Send + Sync + 'static {
     /// Up to `limit` lines of the audit log, newest first, with sequences smaller than `before`.
     async fn audit(&self, before: Option<u64>, limit: u32) -> Result<Vec<AuditRecord>, ReadError>;
 
-    /// Whether the process that owned operations as `owner` can no longer act.
+    /// Makes `owner` known as a process that lives, from now until it ends. The engine calls it once, before the owner takes anything.
+    ///
+    /// A store that only one process can open need not know, which is what this does; one that is shared keeps a lease for it.
+    async fn enlist(&self, _owner: OwnerId) -> Result<(), ReadError> {
+        Ok(())
+    }
+
+    /// Whether the operations of `owner` may be taken over: it is dead, or has not been heard of for so long that it has lost them. It may still
+    /// wake up; what it then settles is refused, because the row of the operation has another owner.
+    async fn owner_has_lapsed(&self, owner: OwnerId) -> Result<bool, ReadError> {
+        self.owner_is_dead(owner).await
+    }
+
+    /// Whether the process that owned operations as `owner` can no longer act: proof, and not only long silence.
     ///
     /// A store that only one process can open answers yes for everyone but the caller, which is what this does; one that is
     /// shared asks the owner's lease.

@@ -5,6 +5,7 @@
 //! taken from them, so that no row is everybody's.
 
 mod apply;
+mod lease;
 mod read;
 mod rows;
 mod sql;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use hazel_mint::ports::{
     Applied, ApplyError, AuditRecord, Change, Contents, KeysetRecord, KeysetTotals, KnownInput, KnownOutput, MeltQuote,
-    MintQuote, Observer, OperationId, OperationRecord, ReadError, Store, Timestamp,
+    MintQuote, Observer, OperationId, OperationRecord, OwnerId, ReadError, Store, Timestamp,
 };
 use hazel_protocol::{KeysetId, PointBytes, QuoteId};
 
@@ -23,12 +24,16 @@ use crate::migration::{Migration, Migrations};
 use crate::readers::Readers;
 use crate::session::Session;
 use crate::settings::{OpenError, Settings};
+use lease::Lease;
 use writer::Writer;
 
 /// Every version of the schema, in order.
 const MIGRATIONS: Migrations = Migrations {
     owner: "Hazel mint",
-    steps: &[Migration { name: "base", sql: include_str!("migrations/0001_base.sql") }],
+    steps: &[
+        Migration { name: "base", sql: include_str!("migrations/0001_base.sql") },
+        Migration { name: "instances", sql: include_str!("migrations/0002_instances.sql") },
+    ],
 };
 
 /// Into how many stripes the books are cut. Two writers with one stripe wait for each other's commits and are as right.
@@ -62,8 +67,10 @@ impl Default for OpenOptions {
 /// # }
 /// ```
 pub struct MintStore {
+    settings: Settings,
     writer: Writer,
     readers: Readers,
+    lease: Lease,
 }
 
 impl MintStore {
@@ -81,8 +88,16 @@ impl MintStore {
         for (_, sql) in sql::ALL {
             session.prepare(sql).await.map_err(OpenError::failed("use the tables of"))?;
         }
-        let readers = Readers::new(settings.clone(), options.readers);
-        Ok(Self { writer: Writer::start(settings, session, i32::from(options.stripe % STRIPES)), readers })
+        let (readers, lease) = (Readers::new(settings.clone(), options.readers), Lease::none());
+        let stripe = i32::from(options.stripe % STRIPES);
+        let writer = Writer::start(settings.clone(), session, stripe, lease.clone());
+        Ok(Self { settings, writer, readers, lease })
+    }
+
+    /// Completes, with the reason, when the lease of this process has run out, because it was stopped or cut off for longer than that. Others take
+    /// over what it held, so the process must end and start again.
+    pub async fn closed(&self) -> String {
+        self.lease.lost().await
     }
 }
 
@@ -179,6 +194,21 @@ impl Store for MintStore {
         // No sequence is larger than what PostgreSQL can store, so a larger bound is none.
         let before = before.map_or(i64::MAX, |before| i64::try_from(before).map_or(i64::MAX, |before| before));
         read::all(&self.readers, sql::AUDIT, &[&before, &i64::from(limit)], rows::audit_line).await
+    }
+
+    async fn enlist(&self, owner: OwnerId) -> Result<(), ReadError> {
+        self.lease.take_out(self.settings.clone(), owner).await.map_err(ReadError::Unavailable)
+    }
+
+    async fn owner_has_lapsed(&self, owner: OwnerId) -> Result<bool, ReadError> {
+        let is_alive = |row: &tokio_postgres::Row| crate::columns::Columns::of(row, "instances").flag("is_alive");
+        let found = read::all(&self.readers, sql::IS_ALIVE, &[&owner.as_bytes().as_slice()], is_alive).await?.pop();
+        found.map(|is_alive| !is_alive).ok_or_else(|| ReadError::Corrupt("a query for one row gave none".to_owned()))
+    }
+
+    /// A process that is silent may be paused and wake up: nothing here can prove that it will not.
+    async fn owner_is_dead(&self, _owner: OwnerId) -> Result<bool, ReadError> {
+        Ok(false)
     }
 
     async fn cursor(&self) -> Result<u64, ReadError> {

@@ -90,6 +90,14 @@ macro_rules! audit {
 }
 
 statements! {
+    ENLIST = "INSERT INTO instances (owner, expires_at) VALUES ($1, clock_timestamp() + INTERVAL '10 seconds')";
+    /// A lease that has run out stays so.
+    RENEW = "UPDATE instances SET expires_at = clock_timestamp() + INTERVAL '10 seconds' \
+             WHERE owner = $1 AND expires_at > clock_timestamp()";
+    IS_ALIVE = "SELECT EXISTS (SELECT 1 FROM instances WHERE owner = $1 AND expires_at > clock_timestamp()) AS is_alive";
+    /// One that has no row is as dead as one whose lease has run out.
+    FORGET_INSTANCES = "DELETE FROM instances WHERE expires_at < clock_timestamp() - INTERVAL '1 day'";
+
     CURSOR = "SELECT stream_cursor FROM meta WHERE id = 1";
     /// Every change of keysets and of the audit log begins with this, so that they come one after the other.
     LOCK_META = "SELECT id FROM meta WHERE id = 1 FOR UPDATE";

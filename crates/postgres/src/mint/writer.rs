@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::apply::{LedgerFault, Tx, apply};
+use super::lease::Lease;
 use crate::fault::{Fault, Reach, describe, reach};
 use crate::session::Session;
 use crate::settings::Settings;
@@ -46,10 +47,10 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the task; it ends when the last sender is gone and the queue is empty.
-    pub(super) fn start(settings: Settings, session: Session, stripe: i32) -> Self {
+    pub(super) fn start(settings: Settings, session: Session, stripe: i32, lease: Lease) -> Self {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let observer = Arc::default();
-        let task = Task { settings, session: Some(session), stripe, observer: Arc::clone(&observer) };
+        let task = Task { settings, session: Some(session), stripe, lease, observer: Arc::clone(&observer) };
         drop(tokio::spawn(task.run(jobs)));
         Self { queue, observer }
     }
@@ -86,6 +87,7 @@ struct Task {
     /// `None` after the connection was lost.
     session: Option<Session>,
     stripe: i32,
+    lease: Lease,
     observer: Arc<Mutex<Option<Arc<dyn Observer>>>>,
 }
 
@@ -115,6 +117,9 @@ impl Task {
 
     /// One answer for each change, in their order.
     async fn serve(&mut self, changes: &[Change]) -> Vec<Answer> {
+        if let Some(why) = self.lease.refusal() {
+            return changes.iter().map(|_| Err(ApplyError::Unavailable(why.clone()))).collect();
+        }
         let (is_doubtful, why) = match self.attempt(changes).await {
             Ok(answers) => return answers,
             Err(Broken::Away(why)) => {

@@ -3,8 +3,10 @@
 use hazel_mint::ports::{Applied, Conflict, Prune, TakeOver};
 use hazel_mint::store::TOMBSTONE_SECS;
 
+use tokio_postgres::Row;
+
 use super::{Outcome, Tx, refuse, sql, standing};
-use crate::columns::stored;
+use crate::columns::{Columns, stored};
 
 pub(super) async fn take_over(tx: Tx<'_>, change: &TakeOver) -> Outcome {
     let owner = standing(tx, change.operation).await?.running().map(|row| row.owner);
@@ -14,8 +16,13 @@ pub(super) async fn take_over(tx: Tx<'_>, change: &TakeOver) -> Outcome {
     if owner != Some(change.from) {
         return refuse(Conflict::OperationGone);
     }
-    let (id, to, from) =
-        (change.operation.as_bytes().as_slice(), change.to.as_bytes().as_slice(), change.from.as_bytes().as_slice());
+    // A lease that has run out is never renewed, so what this says stays true until the commit.
+    let is_alive = |row: &Row| Columns::of(row, "instances").flag("is_alive");
+    let from = change.from.as_bytes().as_slice();
+    if tx.one(sql::IS_ALIVE, &[&from], is_alive).await? != Some(false) {
+        return refuse(Conflict::OperationGone);
+    }
+    let (id, to) = (change.operation.as_bytes().as_slice(), change.to.as_bytes().as_slice());
     tx.run_one(sql::TAKE_OVER, &[&id, &to, &from], "an operation's row was not there to be changed").await?;
     Ok(Applied::Done)
 }
