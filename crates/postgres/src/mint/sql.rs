@@ -119,7 +119,7 @@ statements! {
                      fees = totals.fees + excluded.fees";
     RETIRE_KEYSETS = "UPDATE keysets SET active = FALSE WHERE unit = $1 AND active";
     ADD_KEYSET = "INSERT INTO keysets (id, keyset_id, unit, derivation_index, active, input_fee_ppk, final_expiry, public_keys, \
-                  created_at, carried) SELECT coalesce(max(id), 0) + 1, $1, $2, $3, $4, $5, $6, $7, $8, $9 FROM keysets";
+                  created_at, carried, latched) SELECT coalesce(max(id), 0) + 1, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10 FROM keysets";
     LATCH_KEYSET = "UPDATE keysets SET latched = $2 WHERE keyset_id = $1";
     METER_KEYSET = "UPDATE keysets SET carried = $2 WHERE keyset_id = $1";
 

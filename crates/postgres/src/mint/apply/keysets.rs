@@ -40,7 +40,7 @@ pub(super) async fn add(tx: Tx<'_>, change: &AddKeyset) -> Outcome {
     let (fee, created_at) = (stored(new.input_fee_ppk, "a keyset's fee")?, stored(new.created_at.to_unix(), "a time")?);
     let index = new.index().map(i64::from);
     let values: crate::session::Values<'_> =
-        &[&id, &unit, &index, &new.active, &fee, &expiry, &keys, &created_at, &carried];
+        &[&id, &unit, &index, &new.active, &fee, &expiry, &keys, &created_at, &carried, &new.latched];
     tx.run_one(sql::ADD_KEYSET, values, "a keyset was not added").await?;
     Ok(Applied::Done)
 }
