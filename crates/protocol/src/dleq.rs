@@ -7,6 +7,7 @@ use crate::scalar::{BlindingFactor, Scalar32};
 /// The mint's proof that one key made both the public key and a blind signature. It comes with a
 /// [`BlindSignature`](crate::BlindSignature).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Dleq {
     /// The challenge.
     pub e: Scalar32,
@@ -17,6 +18,7 @@ pub struct Dleq {
 /// The same proof in the hands of another user, who needs the blinding factor to check it. It comes with a
 /// [`Proof`](crate::Proof) inside a token and must not be shown to the mint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ProofDleq {
     /// The challenge.
     pub e: Scalar32,

@@ -103,6 +103,7 @@ impl fmt::Display for ErrorCode {
 /// Reading one is lenient, because the detail only serves people: it is cut to [`MAX_ERROR_DETAIL_BYTES`], made harmless to
 /// show, and may be missing; a missing or odd code reads as 0, which no NUT uses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ErrorResponse {
     /// What is wrong, for people.
     #[serde(default, deserialize_with = "read_detail")]

@@ -82,6 +82,8 @@ pub mod point;
 pub mod proof;
 pub mod quote;
 pub mod scalar;
+#[cfg(feature = "schema")]
+mod schema;
 pub mod secret;
 mod text;
 pub mod token;

@@ -27,6 +27,7 @@ pub type Outputs = BoundedVec<BlindedMessage, MAX_OUTPUTS>;
 
 /// Ecash: a secret and the mint's signature on it (NUT-00). An input of a swap or melt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Proof {
     /// The value, in the minor unit of the keyset.
     pub amount: Amount,
@@ -61,6 +62,7 @@ impl Proof {
 
 /// A request for a signature (NUT-00). An output of a swap, mint or melt. A `witness` field in it is ignored.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BlindedMessage {
     /// The value wanted, in the minor unit of the keyset. Ignored for the blank outputs of NUT-08.
     pub amount: Amount,
@@ -73,6 +75,7 @@ pub struct BlindedMessage {
 
 /// The mint's signature on a blinded message (NUT-00), also called a promise.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BlindSignature {
     /// The value signed for, in the minor unit of the keyset.
     pub amount: Amount,

@@ -27,6 +27,7 @@ mod body;
 mod json;
 mod listen;
 mod observe;
+mod openapi;
 mod routes;
 mod stall;
 mod table;
@@ -138,7 +139,9 @@ impl FromRef<App> for Arc<Gate> {
 /// The engine's operations run in tasks of its own: a client that hangs up stops nothing that has begun.
 pub fn router(mint: Arc<Mint>, config: ServerConfig) -> Router {
     let app = App { mint, gate: Gate::new(config) };
-    dress(table::router_of(routes::table()).route("/v1/ws", axum::routing::get(ws::upgrade)), &app.gate).with_state(app)
+    let table = routes::table();
+    let document = openapi::route(&table);
+    dress(table::router_of(table).merge(document), &app.gate).with_state(app)
 }
 
 /// Puts around `routes` what every answer has: the form of refusals, CORS, an id, a log line.

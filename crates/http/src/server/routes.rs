@@ -1,6 +1,7 @@
 //! The routes. Each makes one call of the engine.
 
 use axum::http::StatusCode;
+use axum::routing::get as on_get;
 use hazel_mint::{Blame, MintError};
 use hazel_protocol::{
     CheckStateRequest, CheckStateResponse, KeysResponse, KeysetId, KeysetsResponse, MeltQuoteBolt11Request,
@@ -9,10 +10,10 @@ use hazel_protocol::{
     SwapResponse,
 };
 
-use super::App;
 use super::admission::Kind;
 use super::answer::Refusal;
 use super::table::{Endpoint, MethodName, Reply, get, get_public, post};
+use super::{App, ws};
 
 /// Every route there is: what the router serves and the `OpenAPI` document describes.
 pub(super) fn table() -> Vec<Endpoint> {
@@ -32,6 +33,7 @@ pub(super) fn table() -> Vec<Endpoint> {
         post("/v1/melt/quote/{method}", open_melt_quote).named("openMeltQuote", "ask what a payment costs (NUT-05)"),
         get("/v1/melt/quote/{method}/{quote_id}", melt_quote).named("meltQuote", "the state of a melt quote (NUT-05)"),
         post("/v1/melt/{method}", melt).named("melt", "pay with ecash (NUT-05, NUT-08)"),
+        Endpoint::upgrade("/v1/ws", on_get(ws::upgrade)).named("subscribe", "a WebSocket for subscriptions (NUT-17)"),
     ]
 }
 

@@ -7,12 +7,14 @@ use axum::extract::{RawPathParams, State};
 use axum::http::StatusCode;
 use axum::routing::{MethodRouter, get as on_get, post as on_post};
 use hazel_protocol::{ErrorCode, KeysetId, QuoteId};
+use schemars::{JsonSchema, Schema, json_schema};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::App;
 use super::answer::{Refusal, answer, public_answer};
 use super::body::Message;
+use super::openapi::{Schemas, Shape};
 
 /// The longest name of a payment method, in bytes. The NUTs allow `[a-z0-9_-]+`.
 pub(super) const MAX_METHOD_BYTES: usize = 32;
@@ -21,7 +23,6 @@ pub(super) const MAX_METHOD_BYTES: usize = 32;
 pub(super) type Reply<T> = Result<T, Refusal>;
 
 /// A route and what is to be known about it.
-#[expect(dead_code, reason = "what the document says")]
 pub(super) struct Endpoint {
     pub(super) verb: Verb,
     /// As axum and `OpenAPI` both write it: variable parts in braces.
@@ -30,6 +31,8 @@ pub(super) struct Endpoint {
     pub(super) id: &'static str,
     /// What it does, in a line.
     pub(super) summary: &'static str,
+    /// What it reads and answers.
+    pub(super) shape: fn(&mut Schemas) -> Shape,
     handler: MethodRouter<App>,
 }
 
@@ -44,7 +47,7 @@ pub(super) enum Verb {
 pub(super) fn get<P, A, F, R>(path: &'static str, call: F) -> Endpoint
 where
     P: PathParts,
-    A: Serialize,
+    A: Serialize + JsonSchema,
     F: Fn(App, P) -> R + Clone + Send + Sync + 'static,
     R: Future<Output = Reply<A>> + Send,
 {
@@ -52,29 +55,29 @@ where
         let parts = P::read(raw.values())?;
         Ok(answer(&call(app, parts).await?))
     };
-    Endpoint::new(Verb::Get, path, on_get(handler))
+    Endpoint::new(Verb::Get, path, shape_of_get::<P, A>, on_get(handler))
 }
 
 /// A route that answers the same to everybody, so that caches may keep it for a moment.
 pub(super) fn get_public<P, A, F>(path: &'static str, call: F) -> Endpoint
 where
     P: PathParts,
-    A: Serialize,
+    A: Serialize + JsonSchema,
     F: Fn(&App, P) -> Reply<A> + Clone + Send + Sync + 'static,
 {
     let handler = async move |State(app): State<App>, raw: PathText| -> Reply<_> {
         let parts = P::read(raw.values())?;
         Ok(public_answer(&call(&app, parts)?, app.gate.config.cache_secs))
     };
-    Endpoint::new(Verb::Get, path, on_get(handler))
+    Endpoint::new(Verb::Get, path, shape_of_get::<P, A>, on_get(handler))
 }
 
 /// A route that reads a message.
 pub(super) fn post<P, Q, A, F, R>(path: &'static str, call: F) -> Endpoint
 where
     P: PathParts,
-    Q: DeserializeOwned + Send + 'static,
-    A: Serialize,
+    Q: DeserializeOwned + JsonSchema + Send + 'static,
+    A: Serialize + JsonSchema,
     F: Fn(App, P, Q) -> R + Clone + Send + Sync + 'static,
     R: Future<Output = Reply<A>> + Send,
 {
@@ -82,18 +85,29 @@ where
         let parts = P::read(raw.values())?;
         Ok(answer(&call(app, parts, request).await?))
     };
-    Endpoint::new(Verb::Post, path, on_post(handler))
+    let shape =
+        |schemas: &mut Schemas| Shape { request: Some(schemas.of_request::<Q>()), ..shape_of_get::<P, A>(schemas) };
+    Endpoint::new(Verb::Post, path, shape, on_post(handler))
+}
+
+fn shape_of_get<P: PathParts, A: JsonSchema>(schemas: &mut Schemas) -> Shape {
+    Shape { parts: P::schemas(schemas), request: None, answer: Some(schemas.of_answer::<A>()) }
 }
 
 impl Endpoint {
-    fn new(verb: Verb, path: &'static str, handler: MethodRouter<App>) -> Self {
-        Self { verb, path, id: "", summary: "", handler }
+    fn new(verb: Verb, path: &'static str, shape: fn(&mut Schemas) -> Shape, handler: MethodRouter<App>) -> Self {
+        Self { verb, path, id: "", summary: "", shape, handler }
     }
 
-    /// A route that does not answer with JSON: its handler is its own.
-    #[expect(dead_code, reason = "for the route that becomes a WebSocket")]
-    pub(super) fn other(verb: Verb, path: &'static str, handler: MethodRouter<App>) -> Self {
-        Self::new(verb, path, handler)
+    /// A route whose connection becomes something else: its handler is its own.
+    pub(super) fn upgrade(path: &'static str, handler: MethodRouter<App>) -> Self {
+        let shape = |_: &mut Schemas| Shape { parts: Vec::new(), request: None, answer: None };
+        Self::new(Verb::Get, path, shape, handler)
+    }
+
+    /// The names of the variable parts of the path, in order.
+    pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
     }
 
     /// Names the operation and says in a line what it does.
@@ -114,11 +128,18 @@ pub(super) trait PathParts: Sized + Send {
     /// # Errors
     /// What the client is told when one names nothing.
     fn read(values: Vec<&str>) -> Result<Self, Refusal>;
+
+    /// Their schemas, in order.
+    fn schemas(schemas: &mut Schemas) -> Vec<Schema>;
 }
 
 impl PathParts for () {
     fn read(_: Vec<&str>) -> Result<Self, Refusal> {
         Ok(())
+    }
+
+    fn schemas(_: &mut Schemas) -> Vec<Schema> {
+        Vec::new()
     }
 }
 
@@ -126,6 +147,10 @@ impl PathParts for KeysetId {
     fn read(values: Vec<&str>) -> Result<Self, Refusal> {
         let [id] = one(values)?;
         id.parse().map_err(|_| Refusal::nut(ErrorCode::KeysetUnknown))
+    }
+
+    fn schemas(schemas: &mut Schemas) -> Vec<Schema> {
+        vec![schemas.of_request::<Self>()]
     }
 }
 
@@ -153,6 +178,10 @@ impl PathParts for MethodName {
         let [method] = one(values)?;
         Self::parse(method)
     }
+
+    fn schemas(_: &mut Schemas) -> Vec<Schema> {
+        vec![json_schema!({ "type": "string", "pattern": "^[a-z0-9_-]+$", "maxLength": MAX_METHOD_BYTES })]
+    }
 }
 
 impl PathParts for (MethodName, QuoteId) {
@@ -162,6 +191,12 @@ impl PathParts for (MethodName, QuoteId) {
         // A text that cannot be the id of a quote is the id of no quote.
         let unknown = hazel_mint::MintError::invalid(hazel_mint::Group::Quote, "no such quote");
         Ok((method, quote.parse().map_err(|_| Refusal::from(unknown))?))
+    }
+
+    fn schemas(schemas: &mut Schemas) -> Vec<Schema> {
+        let mut parts = MethodName::schemas(schemas);
+        parts.push(schemas.of_request::<QuoteId>());
+        parts
     }
 }
 

@@ -10,6 +10,7 @@ use crate::proof::Witness;
 
 /// Asks for the states of proofs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CheckStateRequest {
     /// `hash_to_curve(secret)` of each proof.
     #[serde(rename = "Ys")]
@@ -18,6 +19,7 @@ pub struct CheckStateRequest {
 
 /// The states, in the order of the request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CheckStateResponse {
     /// One entry for each point asked for.
     pub states: BoundedVec<ProofStateEntry, MAX_YS>,
@@ -25,6 +27,7 @@ pub struct CheckStateResponse {
 
 /// The state of one proof.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ProofStateEntry {
     /// The point asked for.
     #[serde(rename = "Y")]

@@ -16,6 +16,7 @@ use crate::unit::CurrencyUnit;
 /// What a mint says about itself. Everything is optional. The texts are as the mint sent them: show them through
 /// [`neutralise`](crate::neutralise).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MintInfo {
     /// The name.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "text")]
@@ -57,6 +58,7 @@ pub struct MintInfo {
 
 /// A way to reach the operator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ContactInfo {
     /// The way, such as `email`.
     pub method: String,
@@ -66,6 +68,7 @@ pub struct ContactInfo {
 
 /// The NUTs that a mint supports, by number.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Nuts {
     /// Minting.
     #[serde(rename = "4", default, skip_serializing_if = "Option::is_none")]
@@ -113,6 +116,7 @@ pub struct Nuts {
 
 /// Whether a NUT is supported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Supported {
     /// Whether it is.
     pub supported: bool,
@@ -125,6 +129,7 @@ impl Supported {
 
 /// Methods for minting or melting (NUT-04, NUT-05).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PaymentSettings {
     /// One entry for each pair of method and unit.
     #[serde(deserialize_with = "list::<_, _, MAX_INFO_ITEMS>")]
@@ -136,6 +141,7 @@ pub struct PaymentSettings {
 
 /// A payment method for one unit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MethodSettings {
     /// The method, such as `bolt11`.
     pub method: String,
@@ -157,6 +163,7 @@ pub struct MethodSettings {
 
 /// Where a mint pays parts of an invoice (NUT-15).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MultipathSettings {
     /// One entry for each pair of method and unit.
     #[serde(deserialize_with = "list::<_, _, MAX_INFO_ITEMS>")]
@@ -165,6 +172,7 @@ pub struct MultipathSettings {
 
 /// A method and unit whose invoices can be paid in parts (NUT-15).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MultipathMethod {
     /// The method, such as `bolt11`.
     pub method: String,
@@ -174,6 +182,7 @@ pub struct MultipathMethod {
 
 /// Which answers a mint gives again to the same request (NUT-19).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CachedResponses {
     /// For how many seconds; `null` is for ever.
     #[serde(default)]
@@ -185,6 +194,7 @@ pub struct CachedResponses {
 
 /// A route whose answers are given again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CachedEndpoint {
     /// The HTTP method.
     pub method: String,
@@ -194,6 +204,7 @@ pub struct CachedEndpoint {
 
 /// How many quotes may be checked or minted at once (NUT-29).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BatchSettings {
     /// Most quotes in a request. A count.
     #[serde(default, skip_serializing_if = "Option::is_none")]

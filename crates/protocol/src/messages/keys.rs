@@ -10,6 +10,7 @@ use crate::unit::CurrencyUnit;
 
 /// Keysets with their keys.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct KeysResponse {
     /// The active keysets, or the one that was asked for.
     pub keysets: BoundedVec<KeysetWithKeys, MAX_KEYSETS>,
@@ -17,6 +18,7 @@ pub struct KeysResponse {
 
 /// A keyset with its keys.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct KeysetWithKeys {
     /// The id, which commits to the keys.
     pub id: KeysetId,
@@ -62,6 +64,7 @@ const fn yes() -> bool {
 
 /// All keysets of a mint, without keys.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct KeysetsResponse {
     /// Active and inactive keysets.
     pub keysets: BoundedVec<KeysetInfo, MAX_KEYSETS>,
@@ -69,6 +72,7 @@ pub struct KeysetsResponse {
 
 /// A keyset without its keys.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct KeysetInfo {
     /// The id.
     pub id: KeysetId,

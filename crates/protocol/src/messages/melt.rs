@@ -16,6 +16,7 @@ use crate::unit::CurrencyUnit;
 
 /// Asks what paying an invoice would cost.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MeltQuoteBolt11Request {
     /// The BOLT11 invoice, at most [`MAX_REQUEST_BYTES`] bytes.
     #[serde(deserialize_with = "bounded::<_, MAX_REQUEST_BYTES>")]
@@ -29,6 +30,7 @@ pub struct MeltQuoteBolt11Request {
 
 /// What the payer decides about a payment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MeltOptions {
     /// For an invoice without an amount (NUT-23).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -40,6 +42,7 @@ pub struct MeltOptions {
 
 /// The amount for an invoice without one (NUT-23).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AmountlessOption {
     /// In millisatoshi, whatever the unit of the quote.
     pub amount_msat: Amount,
@@ -47,6 +50,7 @@ pub struct AmountlessOption {
 
 /// The part of an invoice to pay (NUT-15).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MppOption {
     /// In millisatoshi, whatever the unit of the quote.
     pub amount: Amount,
@@ -54,6 +58,7 @@ pub struct MppOption {
 
 /// A melt quote: what a payment costs, and what became of it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MeltQuoteBolt11Response {
     /// The id.
     pub quote: QuoteId,
@@ -111,6 +116,7 @@ state_text!(MeltQuoteState { Unpaid = "UNPAID", Pending = "PENDING", Paid = "PAI
 
 /// Pays for a melt quote.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MeltRequest {
     /// The quote.
     pub quote: QuoteId,

@@ -15,6 +15,7 @@ use crate::unit::CurrencyUnit;
 
 /// Asks for an invoice to pay for new ecash.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MintQuoteBolt11Request {
     /// How much ecash, in the minor unit.
     pub amount: Amount,
@@ -34,6 +35,7 @@ pub struct MintQuoteBolt11Request {
 
 /// A mint quote: an invoice, and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MintQuoteBolt11Response {
     /// The id, secret between mint and wallet.
     pub quote: QuoteId,
@@ -79,6 +81,7 @@ state_text!(MintQuoteState { Unpaid = "UNPAID", Paid = "PAID", Issued = "ISSUED"
 
 /// Asks for signatures in exchange for a paid quote.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MintRequest {
     /// The quote.
     pub quote: QuoteId,
@@ -96,6 +99,7 @@ pub struct MintRequest {
 
 /// Asks for several quotes at once (NUT-29).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MintQuotesCheckRequest {
     /// The quotes, none twice.
     #[serde(deserialize_with = "crate::bounded::quotes")]
@@ -104,6 +108,7 @@ pub struct MintQuotesCheckRequest {
 
 /// Asks for signatures in exchange for several paid quotes at once (NUT-29).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MintBatchRequest {
     /// The quotes, none twice.
     #[serde(deserialize_with = "crate::bounded::quotes")]
@@ -121,11 +126,13 @@ pub struct MintBatchRequest {
 
 /// A signature for a locked quote (NUT-20), in hex, at most [`MAX_SIGNATURE_BYTES`] bytes. Whether it is one shows when it is verified.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct QuoteSignature(#[serde(deserialize_with = "bounded::<_, MAX_SIGNATURE_BYTES>")] pub String);
 
 /// The signatures, in the order of the outputs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MintResponse {
     /// One signature for each output.
     pub signatures: BoundedVec<BlindSignature, MAX_OUTPUTS>,

@@ -8,6 +8,7 @@ use crate::proof::{BlindSignature, BlindedMessage};
 
 /// Asks for signatures that the mint gave earlier.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RestoreRequest {
     /// The outputs that may have been signed; their amounts mean nothing.
     #[serde(deserialize_with = "crate::bounded::outputs")]
@@ -16,6 +17,7 @@ pub struct RestoreRequest {
 
 /// Those of the outputs that were signed, and their signatures; both lists have the same length and order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RestoreResponse {
     /// The outputs that were signed.
     pub outputs: BoundedVec<BlindedMessage, MAX_RESTORE_OUTPUTS>,

@@ -8,6 +8,7 @@ use crate::proof::{BlindSignature, Inputs, Outputs};
 
 /// Exchanges proofs for signatures on new outputs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SwapRequest {
     /// The proofs to spend.
     #[serde(deserialize_with = "bounded::inputs")]
@@ -19,6 +20,7 @@ pub struct SwapRequest {
 
 /// The signatures, in the order of the outputs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SwapResponse {
     /// One signature for each output.
     pub signatures: BoundedVec<BlindSignature, MAX_OUTPUTS>,

@@ -6,6 +6,7 @@ mod api;
 mod both_ends;
 mod keysets;
 mod log;
+mod openapi;
 mod wire;
 mod world;
 
