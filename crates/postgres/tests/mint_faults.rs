@@ -155,3 +155,35 @@ async fn what_a_lapsed_owner_held_is_taken_over_and_it_writes_no_more() {
     assert!(matches!(refused, Err(ApplyError::Unavailable(_))), "{refused:?}");
     other.apply(Change::SettleSwap(SettleSwap { owner: them, ..settle })).await.expect("settled by who has it");
 }
+
+/// A commit that returns with a warning, as one does that no standby may have, is not told as durable. The warning is made by a trigger that runs at
+/// the commit.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_commit_with_a_warning_is_in_doubt_until_one_without() {
+    let place = Place::new().await;
+    let store = place.open().await;
+    ready(&store).await;
+    let raw = place.raw().await;
+    let warn = "CREATE FUNCTION warn() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE WARNING 'doubt'; RETURN NULL; END $$";
+    let trigger = |table: &str, event: &str| {
+        format!(
+            "CREATE CONSTRAINT TRIGGER doubt AFTER {event} ON {table} DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION warn()"
+        )
+    };
+    raw.batch_execute(warn).await.expect("made");
+    // Only the first commit warns: the quote is there when it is sent again.
+    raw.batch_execute(&trigger("mint_quotes", "INSERT")).await.expect("made");
+    for change in round(0, 0).into_iter().take(3) {
+        store.apply(change).await.expect("resolved by sending it again");
+    }
+    // Every commit warns: nobody can say that it is durable, though it is visible.
+    raw.batch_execute(&trigger("hazel_schema", "UPDATE")).await.expect("made");
+    raw.batch_execute(&trigger("operations", "DELETE")).await.expect("made");
+    let (reserve, settle) = swap(1);
+    store.apply(Change::ReserveSwap(reserve)).await.expect("visible");
+    let doubtful = store.apply(Change::SettleSwap(settle.clone())).await;
+    assert!(matches!(doubtful, Err(ApplyError::Ambiguous(_))), "{doubtful:?}");
+    raw.batch_execute("DROP TRIGGER doubt ON hazel_schema").await.expect("dropped");
+    let settled = store.apply(Change::SettleSwap(settle.clone())).await;
+    assert_eq!(settled, Ok(Applied::Signatures(settle.outputs)));
+}

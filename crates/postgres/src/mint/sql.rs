@@ -98,6 +98,10 @@ statements! {
     /// One that has no row is as dead as one whose lease has run out.
     FORGET_INSTANCES = "DELETE FROM instances WHERE expires_at < clock_timestamp() - INTERVAL '1 day'";
 
+    /// Changes nothing, and makes the commit wait for the disk and the standby as any write does. So what another transaction wrote, and this one
+    /// only read, is as durable as its own by the time that it is told.
+    MARK = "UPDATE hazel_schema SET version = version WHERE id = 1";
+
     CURSOR = "SELECT stream_cursor FROM meta WHERE id = 1";
     /// Every change of keysets and of the audit log begins with this, so that they come one after the other.
     LOCK_META = "SELECT id FROM meta WHERE id = 1 FOR UPDATE";

@@ -120,7 +120,7 @@ impl Task {
         if let Some(why) = self.lease.refusal() {
             return changes.iter().map(|_| Err(ApplyError::Unavailable(why.clone()))).collect();
         }
-        let (is_doubtful, why) = match self.attempt(changes).await {
+        let (is_doubtful, why) = match self.attempt(changes, false).await {
             Ok(answers) => return answers,
             Err(Broken::Away(why)) => {
                 return changes.iter().map(|_| Err(ApplyError::Unavailable(why.clone()))).collect();
@@ -141,7 +141,7 @@ impl Task {
     async fn alone(&mut self, change: &Change, mut is_doubtful: bool, until: Instant) -> Answer {
         let mut pause = PAUSE;
         loop {
-            let why = match self.attempt(std::slice::from_ref(change)).await {
+            let why = match self.attempt(std::slice::from_ref(change), is_doubtful).await {
                 Ok(mut answers) => return answers.pop().unwrap_or_else(|| Err(unavailable("no answer"))),
                 Err(Broken::InDoubt(why)) => {
                     is_doubtful = true;
@@ -157,15 +157,15 @@ impl Task {
         }
     }
 
-    /// One transaction with all of these changes.
-    async fn attempt(&mut self, changes: &[Change]) -> Result<Vec<Answer>, Broken> {
+    /// One transaction with all of these changes. `is_doubtful` when they may be in the ledger already, and nobody knows how durably.
+    async fn attempt(&mut self, changes: &[Change], is_doubtful: bool) -> Result<Vec<Answer>, Broken> {
         let session = match self.session.take().filter(|session| !session.is_closed()) {
             Some(session) => session,
             None => Session::open(&self.settings).await.map_err(|error| Broken::Away(error.to_string()))?,
         };
         let tx = Tx { session: &session, stripe: self.stripe };
         let late = |_| Err(Broken::InDoubt("the database did not answer in time".to_owned()));
-        let (outcome, is_usable) = match timeout(PATIENCE, transaction(tx, changes)).await {
+        let (outcome, is_usable) = match timeout(PATIENCE, transaction(tx, changes, is_doubtful)).await {
             Ok(outcome) => (outcome, true),
             Err(elapsed) => (late(elapsed), false),
         };
@@ -182,11 +182,15 @@ fn unavailable(why: &str) -> ApplyError {
 }
 
 /// Begins, applies each change, commits.
-async fn transaction(tx: Tx<'_>, changes: &[Change]) -> Result<Vec<Answer>, Broken> {
+async fn transaction(tx: Tx<'_>, changes: &[Change], is_doubtful: bool) -> Result<Vec<Answer>, Broken> {
     let is_durable = changes.iter().any(Change::durable);
     // What need only be visible does not wait for the disk.
     let begin = if is_durable { "BEGIN" } else { "BEGIN; SET LOCAL synchronous_commit = 'off'" };
     tx.session.batch(begin).await.map_err(|error| undone(&error))?;
+    if is_doubtful && is_durable {
+        answer_of(tx.mark().await.map(|()| Applied::Done).map_err(LedgerFault::from))?
+            .map_err(|error| Broken::Undone(error.to_string()))?;
+    }
     if let [change] = changes {
         let answer = answer_of(apply(tx, change).await)?;
         if answer.is_err() {

@@ -276,6 +276,7 @@ async fn paid_by(tx: Tx<'_>, found: &Standing, operation: OperationId) -> Result
     if matches!(found, Standing::Running(_)) || !left_something(tx, operation).await? {
         return Ok(None);
     }
+    tx.mark().await?;
     Ok(tx.one(sql::MELT_QUOTE_BY_OPERATION, &[&operation.as_bytes().as_slice()], rows::melt_quote).await?)
 }
 

@@ -117,6 +117,7 @@ async fn issued_before(tx: Tx<'_>, change: &Issue) -> Outcome {
     if !is_issue || !are_same_quotes || !same_outputs(&outputs, &change.outputs) {
         return refuse(Conflict::OperationEnded);
     }
+    tx.mark().await?;
     Ok(Applied::Signatures(signatures(outputs)?))
 }
 

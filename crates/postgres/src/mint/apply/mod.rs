@@ -71,6 +71,11 @@ impl Tx<'_> {
         Ok(self.session.run(sql, values).await?)
     }
 
+    /// Has the commit wait until what was read before is durable: for an answer out of the ledger, and after a commit in doubt.
+    pub(super) async fn mark(&self) -> Result<(), RowFault> {
+        self.run_one(sql::MARK, &[], "the version of the schema is gone").await
+    }
+
     /// Runs a statement that must change exactly one row.
     async fn run_one(&self, sql: &'static str, values: Values<'_>, otherwise: &str) -> Result<(), RowFault> {
         match self.run(sql, values).await? {

@@ -63,6 +63,7 @@ async fn settled_before(tx: Tx<'_>, change: &SettleSwap) -> Outcome {
     if !is_swap || !same_outputs(&outputs, &change.outputs) {
         return refuse(Conflict::OperationGone);
     }
+    tx.mark().await?;
     Ok(Applied::Signatures(signatures(outputs)?))
 }
 
