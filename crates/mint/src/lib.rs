@@ -33,6 +33,7 @@ mod settlement;
 pub mod signer;
 mod signing;
 pub mod store;
+mod strays;
 mod subscribe;
 pub mod swap_saga;
 mod sweep;

@@ -22,6 +22,7 @@ use crate::ports::{
     Signer, Store, Timestamp,
 };
 use crate::questions::Questions;
+use crate::strays::Strays;
 use crate::verify::Rules;
 
 /// How often a change whose commit is in doubt is sent again before the sweeper is left to decide: some ten seconds, so that on a full
@@ -67,6 +68,7 @@ pub struct Mint {
     pub(crate) wake: Wake,
     /// Mint quotes that somebody waits for.
     pub(crate) questions: Questions,
+    pub(crate) strays: Strays,
     /// When the stream of payments had last been read to its end, in seconds since the epoch; 0 for never.
     pub(crate) caught_up: AtomicU64,
     /// Who listens to what.
@@ -109,6 +111,7 @@ impl Mint {
             stop: Notify::new(),
             wake: Wake::default(),
             questions: Questions::default(),
+            strays: Strays::default(),
             caught_up: AtomicU64::new(0),
             hub: Arc::default(),
             adding_keyset: tokio::sync::Mutex::default(),

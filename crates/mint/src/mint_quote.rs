@@ -106,7 +106,10 @@ impl Mint {
         }
         let quote = self.new_mint_quote(request).await?;
         match self.apply(Change::OpenMintQuote(OpenMintQuote { quote })).await? {
-            Applied::MintQuote(quote) => Ok(response(quote)),
+            Applied::MintQuote(quote) => {
+                self.find_early_payment(&quote);
+                Ok(response(quote))
+            }
             other => Err(MintError::Bug(format!("opening a quote gave {other:?}"))),
         }
     }

@@ -79,8 +79,7 @@ impl Mint {
 
     /// Credits one settlement to its quote. Delivered again it changes nothing.
     async fn credit(&self, settlement: Settlement) -> Result<(), MintError> {
-        let quote = self.ports.store.mint_quote_by_hash(&settlement.payment_hash).await?;
-        let Some(quote) = quote else {
+        let Some(quote) = self.quote_paid_by(&settlement).await? else {
             tracing::warn!(credit = %settlement.credit, "money arrived for an invoice of no quote of this mint");
             return Ok(());
         };
@@ -104,6 +103,24 @@ impl Mint {
             report_odd_sum(before, &after);
         }
         Ok(())
+    }
+
+    /// The quote of a payment. One that is committed just now is found by the second look, or finds the payment among the strays.
+    async fn quote_paid_by(&self, settlement: &Settlement) -> Result<Option<MintQuote>, MintError> {
+        let hash = &settlement.payment_hash;
+        let found = self.ports.store.mint_quote_by_hash(hash).await?;
+        if found.is_some() {
+            return Ok(found);
+        }
+        self.strays.remember(*hash);
+        Ok(self.ports.store.mint_quote_by_hash(hash).await?)
+    }
+
+    /// A quote is in the ledger from now on: a payment that came before it is asked for.
+    pub(crate) fn find_early_payment(&self, quote: &MintQuote) {
+        if self.strays.take(&quote.payment_hash) {
+            self.wonder_about(quote);
+        }
     }
 
     /// Somebody looked at an unpaid quote: have the reconciler ask about it, unless it just did.

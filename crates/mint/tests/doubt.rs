@@ -50,6 +50,55 @@ async fn a_quote_that_is_looked_at_is_asked_about_again_and_again() {
     assert_eq!(look_at(&bottle, &quote.quote).await, MintQuoteState::Paid);
 }
 
+/// Whether the ledger has the quote paid before long; nobody looks at it by the mint.
+async fn is_credited(bottle: &Bottle, id: &QuoteId) -> bool {
+    for _ in 0..1_000 {
+        let found = bottle.store.mint_quotes(std::slice::from_ref(id)).await.expect("readable");
+        if found.into_iter().flatten().any(|quote| quote.amount_paid == Amount::from_u64(8)) {
+            return true;
+        }
+        bottle.world.sleep(Duration::from_millis(10)).await;
+    }
+    false
+}
+
+#[tokio::test]
+async fn a_payment_that_comes_before_its_quote_is_credited_though_nobody_looks() {
+    let bottle = Bottle::new(config()).await;
+    bottle.payments.early.store(true, Ordering::SeqCst);
+    bottle.mint.start();
+    let quote = open_quote(&bottle).await;
+    assert!(is_credited(&bottle, &quote.quote).await, "the stream passed over it, and nothing called it back");
+}
+
+#[tokio::test]
+async fn however_often_a_quote_is_looked_at_the_backend_is_asked_once_per_interval() {
+    let bottle = Bottle::new(config()).await;
+    bottle.mint.start();
+    let quote = open_quote(&bottle).await.quote;
+    let asked = || bottle.payments.invoice_calls.load(Ordering::SeqCst);
+    assert_eq!(asked(), 0, "opening a quote asks nothing");
+    let began = bottle.world.now().to_unix();
+    // Two questions stand ten seconds of the mint's clock apart, however slowly this runs.
+    let allowed = || 1 + (bottle.world.now().to_unix() - began) / 10;
+    for _ in 0..10_000 {
+        look_at(&bottle, &quote).await;
+        tokio::task::yield_now().await;
+    }
+    while asked() == 0 {
+        bottle.world.sleep(Duration::from_millis(1)).await;
+    }
+    assert!(asked() <= allowed(), "{} questions", asked());
+    let before = asked();
+    bottle.world.ahead.fetch_add(11, Ordering::SeqCst);
+    look_at(&bottle, &quote).await;
+    while asked() == before {
+        bottle.world.sleep(Duration::from_millis(1)).await;
+    }
+    look_at(&bottle, &quote).await;
+    assert!(asked() <= allowed(), "{} questions", asked());
+}
+
 #[tokio::test]
 async fn a_quote_paid_while_the_mint_was_down_outlives_pruning_until_it_is_credited() {
     let bottle = Bottle::new(config()).await;
