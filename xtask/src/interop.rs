@@ -46,7 +46,7 @@ pub(crate) fn run_against(places: &Places, program: &Path) -> Result<Tally> {
     prerequisites::ensure_node()?;
     let script = places.root.join("interop/cashu-ts");
     process::run(Command::new("npm").args(["ci", "--loglevel=error"]).current_dir(&script))?;
-    let scratch = Scratch::new(&places.target)?;
+    let scratch = Scratch::new(&places.target, "interop")?;
     let payee = Mint::start(program, &scratch.0, "payee", NEVER)?;
     let mut tally = Tally::default();
     for (name, arguments) in MINTS {
@@ -80,13 +80,17 @@ fn run_script(folder: &Path, arguments: &[&str]) -> Result<Tally> {
 }
 
 /// A folder that goes away with it.
-struct Scratch(PathBuf);
+pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
-    fn new(target: &Path) -> Result<Self> {
-        let path = target.join(format!("interop-{}", std::process::id()));
+    pub(crate) fn new(target: &Path, name: &str) -> Result<Self> {
+        let path = target.join(format!("{name}-{}", std::process::id()));
         std::fs::create_dir_all(&path).with_context(|| path.display().to_string())?;
         Ok(Self(path))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
     }
 }
 
@@ -99,7 +103,7 @@ impl Drop for Scratch {
 }
 
 /// A running `hazeld dev`.
-struct Mint {
+pub(crate) struct Mint {
     process: Child,
     address: SocketAddr,
     log: PathBuf,
@@ -107,7 +111,7 @@ struct Mint {
 
 impl Mint {
     /// Starts a mint on an empty folder and a free port of loopback and waits until it answers.
-    fn start(program: &Path, scratch: &Path, name: &str, arguments: &[&str]) -> Result<Self> {
+    pub(crate) fn start(program: &Path, scratch: &Path, name: &str, arguments: &[&str]) -> Result<Self> {
         // The port is free again when the listener is dropped, and nobody else is likely to take it so soon.
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let log = scratch.join(format!("{name}.log"));
@@ -125,11 +129,11 @@ impl Mint {
         Ok(mint)
     }
 
-    fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_else(|error| error.to_string())
     }
 
@@ -142,7 +146,7 @@ impl Mint {
     }
 
     /// Asks it to end and says whether it did so in time and with 0.
-    fn stop(mut self) -> Tally {
+    pub(crate) fn stop(mut self) -> Tally {
         match self.end() {
             Ok(status) if status.success() => {
                 println!("ok {} stopped cleanly", self.address);

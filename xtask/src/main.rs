@@ -2,9 +2,11 @@
 #![expect(clippy::print_stdout, reason = "a command for people at a terminal")]
 
 mod cluster;
+mod fuzz;
 mod interop;
 mod prerequisites;
 mod process;
+mod python;
 mod release;
 mod suites;
 mod tally;
@@ -29,12 +31,21 @@ struct Arguments {
 enum Command {
     /// Run every test there is.
     Test {
-        /// Run these parts only, in the order of the table: unit, postgres, sqlcipher, crash, release, interop.
+        /// Run these parts only, in the order of the table: unit, postgres, sqlcipher, crash, release, interop, fuzz.
         #[arg(long, value_delimiter = ',')]
         only: Vec<String>,
     },
     /// Check the house rules.
     Tidy,
+    /// Send the mint what schemathesis makes up from its OpenAPI document.
+    FuzzHttp {
+        /// How many requests for each route; the tests do a short run.
+        #[arg(long, default_value_t = 1_000)]
+        requests: u32,
+        /// Another seed makes up other requests.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// Drive third-party wallets from npm against a mint of ours.
     Interop {
         /// Against a development build, which is sooner ready.
@@ -65,6 +76,9 @@ fn main() -> Result<ExitCode> {
     let succeeded = match Arguments::parse().command {
         Command::Test { only } => report(suites::run(&places, &only)?),
         Command::Tidy => tidy::run(&places.root)? == 0,
+        Command::FuzzHttp { requests, seed } => {
+            report(fuzz::run(&places, &release::build_release(&places)?, requests, seed)?)
+        }
         Command::Interop { dev } => {
             let mint = if dev { release::build_dev(&places)? } else { release::build_release(&places)? };
             report(interop::run_against(&places, &mint)?)

@@ -39,6 +39,16 @@ pub(crate) fn ensure_node() -> Result<()> {
     })
 }
 
+/// The fuzzer and some of the wallets come from `PyPI`.
+pub(crate) fn ensure_python() -> Result<()> {
+    ensure(&Prerequisite {
+        used_by: "the programs from PyPI",
+        name: "Python 3.10 or later with venv",
+        packages: &["python3", "python3-venv"],
+        is_there: has_python,
+    })
+}
+
 /// The tests of hazel-postgres run a server of their own.
 pub(crate) fn ensure_postgres() -> Result<()> {
     ensure(&Prerequisite {
@@ -77,6 +87,11 @@ fn has_openssl_headers() -> bool {
 fn has_node() -> bool {
     let is_recent = "process.exit(Number(process.versions.node.split('.')[0]) >= 20 ? 0 : 1)";
     succeeds(Command::new("node").args(["-e", is_recent])) && succeeds(Command::new("npm").arg("--version"))
+}
+
+fn has_python() -> bool {
+    let is_recent = "import sys, venv, ensurepip; sys.exit(0 if sys.version_info >= (3, 10) else 1)";
+    succeeds(Command::new("python3").args(["-c", is_recent]))
 }
 
 /// Root on a Debian machine: a container or CI. Anyone else is asked to install by hand.

@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 
 use crate::cluster::Cluster;
 use crate::tally::Tally;
-use crate::{Places, interop, prerequisites, process, release};
+use crate::{Places, fuzz, interop, prerequisites, process, release};
 
 /// A group of tests that is built and run together.
 struct Suite {
@@ -32,6 +32,11 @@ const SUITES: &[Suite] = &[
     Suite { name: "crash", about: "the mint is killed at every named point and recovers", run: crash },
     Suite { name: "release", about: "the released mint holds no failpoint", run: release::run },
     Suite { name: "interop", about: "wallets of others move money through our mint", run: interop::run },
+    Suite {
+        name: "fuzz",
+        about: "no request made up from the OpenAPI document gets an answer it does not name",
+        run: fuzz::run_short,
+    },
 ];
 
 /// Runs the suites named in `only`, or all when it is empty.

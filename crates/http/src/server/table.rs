@@ -180,7 +180,7 @@ impl PathParts for MethodName {
     }
 
     fn schemas(_: &mut Schemas) -> Vec<Schema> {
-        vec![json_schema!({ "type": "string", "pattern": "^[a-z0-9_-]+$", "maxLength": MAX_METHOD_BYTES })]
+        vec![json_schema!({ "type": "string", "enum": [hazel_mint::BOLT11] })]
     }
 }
 
