@@ -2,18 +2,21 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use hazel_http::server::RateConfig;
 use hazel_lightning::fake::Settle;
 use hazel_mint::ports::Timestamp;
 use hazel_mint::{Doors, InfoConfig, Limits, MAX_INPUT_FEE_PPK, MintConfig, UnitConfig};
 use hazel_protocol::{Amount, CurrencyUnit, MAX_BATCH, MAX_INPUTS, MAX_KEYS_PER_KEYSET, MAX_OUTPUTS};
+use ipnet::IpNet;
 
 use super::file::{
     AdminSection, DatabaseSection, File, HttpSection, ImportedKeysetSection, LightningSection, LimitsSection,
-    LogSection, MintSection, SeedSection, UnitSection,
+    LogSection, MintSection, RateSection, SeedSection, UnitSection,
 };
 use super::{AdminListener, Config, Database, Fake, Http, Level, Log, LogFormat, SecretSource};
 
@@ -30,7 +33,7 @@ const MAX_SECS: u32 = 30 * 24 * 3_600;
 pub(super) fn judge(file: File, folder: &Path) -> Result<Config, String> {
     Ok(Config {
         mint: mint(file.mint, file.unit, &file.limits)?,
-        http: http(&file.http)?,
+        http: http(&file.http, &file.rate)?,
         admin: admin(file.admin, folder)?,
         database: database(file.database, folder)?,
         seed: seed(file.seed, folder)?,
@@ -152,8 +155,9 @@ fn count(key: &str, value: Option<usize>, default: usize, most: usize) -> Result
     }
 }
 
-fn http(section: &HttpSection) -> Result<Http, String> {
+fn http(section: &HttpSection, rate: &RateSection) -> Result<Http, String> {
     let mut http = Http::at(section.listen.unwrap_or_else(|| LISTEN.into()));
+    http.server.rate = self::rate(rate)?;
     let (server, connections) = (&mut http.server, &mut http.connections);
     for (key, given, range, setting) in [
         ("max_body_bytes", section.max_body_bytes, 1 << 10..=64 << 20, &mut server.max_body_bytes),
@@ -178,6 +182,36 @@ fn http(section: &HttpSection) -> Result<Http, String> {
     // All bodies together always have room for one.
     server.max_buffered_bytes = server.max_buffered_bytes.max(server.max_body_bytes);
     Ok(http)
+}
+
+/// Points for this many seconds are what a client has at once, when nothing is said.
+const BURST_SECS: u32 = 10;
+
+fn rate(section: &RateSection) -> Result<Option<RateConfig>, String> {
+    let Some(per_second) = section.per_second else {
+        if section.burst.is_some() || !section.trusted_proxies.is_empty() {
+            return Err("rate.per_second is missing: without it no rate is limited".to_owned());
+        }
+        return Ok(None);
+    };
+    let burst = section.burst.unwrap_or(per_second.saturating_mul(BURST_SECS).max(RateConfig::MOST_FOR_ONE));
+    let most = 1_000_000;
+    if per_second == 0 || per_second > most {
+        return Err(format!("rate.per_second must be from 1 to {most}"));
+    }
+    if burst < RateConfig::MOST_FOR_ONE || burst > 10 * most {
+        return Err(format!("rate.burst must be from {} to {}", RateConfig::MOST_FOR_ONE, 10 * most));
+    }
+    Ok(Some(RateConfig { per_second, burst, trusted_proxies: networks(&section.trusted_proxies)? }))
+}
+
+/// Networks as `10.0.0.0/8`, or single addresses.
+fn networks(texts: &[String]) -> Result<Vec<IpNet>, String> {
+    let read = |text: &String| {
+        let network = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+        network.map_err(|_| format!("rate.trusted_proxies: '{text}' is no network, such as 10.0.0.0/8, and no address"))
+    };
+    texts.iter().map(read).collect()
 }
 
 fn within<T: PartialOrd + Display>(key: &str, value: T, range: &RangeInclusive<T>) -> Result<T, String> {

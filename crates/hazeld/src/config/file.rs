@@ -19,6 +19,7 @@ pub(super) struct File {
     pub(super) imported_keyset: Vec<ImportedKeysetSection>,
     pub(super) limits: LimitsSection,
     pub(super) http: HttpSection,
+    pub(super) rate: RateSection,
     pub(super) admin: AdminSection,
     pub(super) database: DatabaseSection,
     pub(super) seed: SeedSection,
@@ -100,6 +101,15 @@ pub(super) struct HttpSection {
     pub(super) max_subscriptions: Option<usize>,
     pub(super) socket_ping_secs: Option<u64>,
     pub(super) header_timeout_secs: Option<u64>,
+}
+
+/// `[rate]`: how fast one client may ask.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RateSection {
+    pub(super) per_second: Option<u32>,
+    pub(super) burst: Option<u32>,
+    pub(super) trusted_proxies: Vec<String>,
 }
 
 /// `[admin]`: the operator's surface.

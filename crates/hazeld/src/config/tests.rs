@@ -58,7 +58,9 @@ fn is_key(text: &str) -> bool {
 
 /// Lines of the example that show a form and not a default.
 fn is_default(line: &str) -> bool {
-    !["denominations", "final_expiry", "key_file", "key_env", "file"].iter().any(|key| line.starts_with(key))
+    !["denominations", "final_expiry", "per_second", "burst", "trusted_proxies", "key_file", "key_env", "file"]
+        .iter()
+        .any(|key| line.starts_with(key))
 }
 
 #[test]
@@ -77,6 +79,24 @@ fn the_least_configuration_has_the_defaults_and_paths_beside_the_file() {
     };
     assert_eq!(admin(false).token_file, Path::new("/etc/hazel/t"));
     assert!(!admin(true).listen.ip().is_loopback());
+}
+
+#[test]
+fn rates_are_limited_only_when_a_rate_is_given() {
+    assert!(read(LEAST).expect("whole").http.server.rate.is_none());
+    let rate = |section: &str| read(&format!("{LEAST}[rate]\n{section}"));
+    let given = rate("per_second = 50\ntrusted_proxies = [\"::1\", \"10.0.0.0/8\"]\n").expect("whole");
+    let given = given.http.server.rate.expect("limited");
+    assert_eq!((given.per_second, given.burst, given.trusted_proxies.len()), (50, 500, 2));
+    for (section, says) in [
+        ("burst = 50\n", "per_second is missing"),
+        ("per_second = 0\n", "from 1 to"),
+        ("per_second = 5\nburst = 19\n", "from 20 to"),
+        ("per_second = 5\ntrusted_proxies = [\"10.0.0.0/99\"]\n", "no network"),
+    ] {
+        let text = rate(section).expect_err("refused").to_string();
+        assert!(text.contains(says), "{text}");
+    }
 }
 
 #[test]

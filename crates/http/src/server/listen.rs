@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -16,6 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
+use super::rate::Peer;
 use super::stall::StallGuard;
 
 /// The pause after a failed accept, such as one for want of file descriptors.
@@ -75,9 +78,10 @@ pub async fn serve(
             () = &mut shutdown => break,
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
+                Ok((stream, peer)) => {
                     if let Ok(slot) = Arc::clone(&slots).try_acquire_owned() {
-                        connections.spawn(connection(stream, router.clone(), config.clone(), stopped.clone(), slot));
+                        let (router, peer) = (TowerToHyperService::new(router.clone()), Peer(peer.ip()));
+                        connections.spawn(connection(stream, peer, router, config.clone(), stopped.clone(), slot));
                     } else if let Ok(slot) = Arc::clone(&porters).try_acquire_owned() {
                         connections.spawn(turn_away(stream, slot));
                     }
@@ -99,7 +103,8 @@ pub async fn serve(
 /// Serves one connection to its end.
 async fn connection(
     stream: TcpStream,
-    router: Router,
+    peer: Peer,
+    router: TowerToHyperService<Router>,
     config: ListenConfig,
     mut stopped: watch::Receiver<()>,
     _slot: OwnedSemaphorePermit,
@@ -113,7 +118,11 @@ async fn connection(
         .header_read_timeout(config.header_timeout)
         .max_header_size(config.max_header_bytes)
         .max_headers(config.max_headers);
-    let mut connection = pin!(builder.serve_connection(io, TowerToHyperService::new(router)).with_upgrades());
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        router.call(request)
+    });
+    let mut connection = pin!(builder.serve_connection(io, service).with_upgrades());
     let served = tokio::select! {
         served = connection.as_mut() => served,
         _ = stopped.changed() => {

@@ -17,8 +17,8 @@
 //! Every refusal below HTTP itself has the JSON of NUT-00, `{"detail": .., "code": ..}`, whatever went wrong. Codes are those of
 //! the NUTs; where they have none, the round number of the group: 10000 for a request that is malformed.
 //!
-//! What limits the rate of one client is absent on purpose: it needs to know who that client is, and that is the reverse
-//! proxy's business. No header that names a client (`X-Forwarded-For` and the like) is read. TLS is the proxy's, too.
+//! How fast one client may ask is limited by [`RateConfig`], with 429. `X-Forwarded-For` is read only when the connection comes from a proxy
+//! that it trusts; no other header that names a client is. TLS is the proxy's business.
 
 mod admin;
 mod admission;
@@ -28,6 +28,7 @@ mod json;
 mod listen;
 mod observe;
 mod openapi;
+mod rate;
 mod routes;
 mod stall;
 mod table;
@@ -51,6 +52,7 @@ use observe::{REQUEST_ID, RequestIds, catch_panics, observe};
 
 pub use admin::{AdminConfig, AdminToken, BadToken, admin_router};
 pub use listen::{ListenConfig, serve};
+pub use rate::RateConfig;
 pub use ws::SocketConfig;
 
 /// How long browsers may remember that they are allowed in. They cap it to a few hours themselves.
@@ -75,6 +77,8 @@ pub struct ServerConfig {
     pub cache_secs: u32,
     /// What web sockets may claim (NUT-17).
     pub sockets: SocketConfig,
+    /// How fast one client may ask; not limited when there is none.
+    pub rate: Option<RateConfig>,
 }
 
 impl Default for ServerConfig {
@@ -88,6 +92,7 @@ impl Default for ServerConfig {
             request_timeout: Duration::from_secs(30),
             cache_secs: 5,
             sockets: SocketConfig::default(),
+            rate: None,
         }
     }
 }
@@ -141,7 +146,7 @@ pub fn router(mint: Arc<Mint>, config: ServerConfig) -> Router {
     let app = App { mint, gate: Gate::new(config) };
     let table = routes::table();
     let document = openapi::route(&table);
-    dress(table::router_of(table).merge(document), &app.gate).with_state(app)
+    dress(table::router_of(table, &app.gate.config).merge(document), &app.gate).with_state(app)
 }
 
 /// Puts around `routes` what every answer has: the form of refusals, CORS, an id, a log line.

@@ -24,6 +24,7 @@ const SCHEMAS: &str = "/components/schemas";
 /// [`answer`](super::answer).
 const REFUSALS: &[(u16, &str)] = &[
     (400, "The mint refuses, with a code of the NUTs; not to be sent again unchanged"),
+    (429, "This client asks too fast; try again after `Retry-After`"),
     (500, "A bug; send the same again to learn the outcome"),
     (503, "Busy, or the node or database is away; try again after `Retry-After`"),
     (504, "The time limit ran out; send the same again to learn the outcome"),
@@ -133,7 +134,7 @@ fn responses(shape: &Shape, refusal: &Schema) -> Value {
     let of_body = BODY_REFUSALS.iter().filter(|_| shape.request.is_some());
     for (status, description) in REFUSALS.iter().chain(of_body) {
         let mut response = json!({ "description": description, "content": content(refusal) });
-        if *status == 503 {
+        if matches!(status, 429 | 503) {
             response["headers"] = json!({ "Retry-After": { "schema": { "type": "integer", "minimum": 0 } } });
         }
         responses.insert(status.to_string(), response);

@@ -12,6 +12,7 @@ use hazel_protocol::{
 
 use super::admission::Kind;
 use super::answer::Refusal;
+use super::rate::Cost;
 use super::table::{Endpoint, MethodName, Reply, get, get_public, post};
 use super::{App, ws};
 
@@ -22,18 +23,28 @@ pub(super) fn table() -> Vec<Endpoint> {
         get_public("/v1/keys", keys).named("keys", "the active keysets with their keys (NUT-01)"),
         get_public("/v1/keys/{keyset_id}", keys_of).named("keysOf", "one keyset with its keys (NUT-01)"),
         get_public("/v1/keysets", keysets).named("keysets", "all keysets, active or not (NUT-02)"),
-        post("/v1/swap", swap).named("swap", "exchange proofs for signatures (NUT-03)"),
-        post("/v1/checkstate", check_state).named("checkState", "the states of proofs (NUT-07)"),
-        post("/v1/restore", restore).named("restore", "signatures given earlier (NUT-09)"),
-        post("/v1/mint/quote/{method}", open_mint_quote).named("openMintQuote", "ask how to pay for ecash (NUT-04)"),
+        post("/v1/swap", swap).named("swap", "exchange proofs for signatures (NUT-03)").costing(Cost::Money),
+        post("/v1/checkstate", check_state).named("checkState", "the states of proofs (NUT-07)").costing(Cost::Search),
+        post("/v1/restore", restore).named("restore", "signatures given earlier (NUT-09)").costing(Cost::Search),
+        post("/v1/mint/quote/{method}", open_mint_quote)
+            .named("openMintQuote", "ask how to pay for ecash (NUT-04)")
+            .costing(Cost::Quote),
         get("/v1/mint/quote/{method}/{quote_id}", mint_quote).named("mintQuote", "the state of a mint quote (NUT-04)"),
-        post("/v1/mint/{method}", issue).named("mint", "ecash for a paid quote (NUT-04)"),
-        post("/v1/mint/quote/{method}/check", mint_quotes).named("mintQuotes", "the states of mint quotes (NUT-29)"),
-        post("/v1/mint/{method}/batch", issue_batch).named("mintBatch", "ecash for several paid quotes (NUT-29)"),
-        post("/v1/melt/quote/{method}", open_melt_quote).named("openMeltQuote", "ask what a payment costs (NUT-05)"),
+        post("/v1/mint/{method}", issue).named("mint", "ecash for a paid quote (NUT-04)").costing(Cost::Money),
+        post("/v1/mint/quote/{method}/check", mint_quotes)
+            .named("mintQuotes", "the states of mint quotes (NUT-29)")
+            .costing(Cost::Search),
+        post("/v1/mint/{method}/batch", issue_batch)
+            .named("mintBatch", "ecash for several paid quotes (NUT-29)")
+            .costing(Cost::Money),
+        post("/v1/melt/quote/{method}", open_melt_quote)
+            .named("openMeltQuote", "ask what a payment costs (NUT-05)")
+            .costing(Cost::Quote),
         get("/v1/melt/quote/{method}/{quote_id}", melt_quote).named("meltQuote", "the state of a melt quote (NUT-05)"),
-        post("/v1/melt/{method}", melt).named("melt", "pay with ecash (NUT-05, NUT-08)"),
-        Endpoint::upgrade("/v1/ws", on_get(ws::upgrade)).named("subscribe", "a WebSocket for subscriptions (NUT-17)"),
+        post("/v1/melt/{method}", melt).named("melt", "pay with ecash (NUT-05, NUT-08)").costing(Cost::Money),
+        Endpoint::upgrade("/v1/ws", on_get(ws::upgrade))
+            .named("subscribe", "a WebSocket for subscriptions (NUT-17)")
+            .costing(Cost::Money),
     ]
 }
 

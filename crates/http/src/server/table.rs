@@ -2,19 +2,23 @@
 //!
 //! An entry is made from its handler. The types of the handler are what is read and answered, and what the document says.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::{RawPathParams, State};
 use axum::http::StatusCode;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, get as on_get, post as on_post};
 use hazel_protocol::{ErrorCode, KeysetId, QuoteId};
 use schemars::{JsonSchema, Schema, json_schema};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::App;
 use super::answer::{Refusal, answer, public_answer};
 use super::body::Message;
 use super::openapi::{Schemas, Shape};
+use super::rate::{Cost, Limiter, limit};
+use super::{App, ServerConfig};
 
 /// The longest name of a payment method, in bytes. The NUTs allow `[a-z0-9_-]+`.
 pub(super) const MAX_METHOD_BYTES: usize = 32;
@@ -31,6 +35,8 @@ pub(super) struct Endpoint {
     pub(super) id: &'static str,
     /// What it does, in a line.
     pub(super) summary: &'static str,
+    /// What it costs the client who asks, where rates are limited.
+    cost: Cost,
     /// What it reads and answers.
     pub(super) shape: fn(&mut Schemas) -> Shape,
     handler: MethodRouter<App>,
@@ -96,13 +102,18 @@ fn shape_of_get<P: PathParts, A: JsonSchema>(schemas: &mut Schemas) -> Shape {
 
 impl Endpoint {
     fn new(verb: Verb, path: &'static str, shape: fn(&mut Schemas) -> Shape, handler: MethodRouter<App>) -> Self {
-        Self { verb, path, id: "", summary: "", shape, handler }
+        Self { verb, path, id: "", summary: "", cost: Cost::Look, shape, handler }
     }
 
     /// A route whose connection becomes something else: its handler is its own.
     pub(super) fn upgrade(path: &'static str, handler: MethodRouter<App>) -> Self {
         let shape = |_: &mut Schemas| Shape { parts: Vec::new(), request: None, answer: None };
         Self::new(Verb::Get, path, shape, handler)
+    }
+
+    /// Says that it costs more than a look.
+    pub(super) fn costing(self, cost: Cost) -> Self {
+        Self { cost, ..self }
     }
 
     /// The names of the variable parts of the path, in order.
@@ -116,9 +127,19 @@ impl Endpoint {
     }
 }
 
-/// The router of a table.
-pub(super) fn router_of(table: Vec<Endpoint>) -> Router<App> {
-    table.into_iter().fold(Router::new(), |router, endpoint| router.route(endpoint.path, endpoint.handler))
+/// The router of a table, within the rates that `config` allows each client.
+pub(super) fn router_of(table: Vec<Endpoint>, config: &ServerConfig) -> Router<App> {
+    let limiter = config.rate.clone().map(|rate| Arc::new(Limiter::new(rate)));
+    table.into_iter().fold(Router::new(), |router, Endpoint { path, cost, handler, .. }| {
+        let handler = match &limiter {
+            Some(limiter) => {
+                let state = (Arc::clone(limiter), cost, config.max_body_bytes);
+                handler.layer(from_fn_with_state(state, limit))
+            }
+            None => handler,
+        };
+        router.route(path, handler)
+    })
 }
 
 /// The variable parts of a path, read in order.

@@ -7,6 +7,7 @@ mod both_ends;
 mod keysets;
 mod log;
 mod openapi;
+mod rate;
 mod wire;
 mod world;
 

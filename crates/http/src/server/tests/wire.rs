@@ -23,6 +23,7 @@ fn small() -> ServerConfig {
         request_timeout: Duration::from_millis(600),
         cache_secs: 5,
         sockets: super::super::SocketConfig::default(),
+        rate: None,
     }
 }
 

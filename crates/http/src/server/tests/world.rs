@@ -159,7 +159,16 @@ impl Served {
         Self::with(config).await
     }
 
+    /// A mint that limits how fast one client may ask.
+    pub(super) async fn with_rate(rate: RateConfig) -> Self {
+        Self::served(MintConfig::default(), ServerConfig { rate: Some(rate), ..ServerConfig::default() }).await
+    }
+
     async fn with(config: MintConfig) -> Self {
+        Self::served(config, ServerConfig::default()).await
+    }
+
+    async fn served(config: MintConfig, server: ServerConfig) -> Self {
         let (world, node) = (Arc::<World>::default(), Arc::<Node>::default());
         let environment: Arc<dyn Environment> = Arc::<World>::clone(&world);
         let signer = LocalSigner::new(Zeroizing::new([7; 64]), &[1; 32], Arc::clone(&environment)).expect("a seed");
@@ -173,7 +182,7 @@ impl Served {
         let ports = Ports { store, signer: Arc::new(signer), payments: Arc::<Node>::clone(&node), environment };
         let mint = Mint::open(config, ports).await.expect("an empty ledger");
         mint.start();
-        let router = router(Arc::clone(&mint), ServerConfig::default());
+        let router = router(Arc::clone(&mint), server);
         let address = listen(router, ListenConfig::default()).await;
         Self { address, mint, node, world, curve: Curve::new(&[2; 32]), secrets: AtomicU64::new(1) }
     }

@@ -1,0 +1,258 @@
+//! How fast one client may ask.
+//!
+//! Every request costs points, by what it costs the mint: opening a quote asks the Lightning node, looking at a state does not. A client has so
+//! many points at once and gets so many back each second; one who has none left is told 429 and when to come back. Off unless configured.
+//!
+//! A client is an IPv4 address or a network of IPv6 addresses: that of the connection, unless it comes from a proxy that the operator
+//! trusts. Then it is the last address in `X-Forwarded-For` that is not itself such a proxy. Nobody else's word on addresses is read, nor is
+//! any other header: proxies add to the one that they know and pass the others on as they came.
+//!
+//! The table of clients is bounded. Who has all points back is forgotten, which changes nothing. When nobody can be forgotten, clients who are
+//! not in the table share one budget: a crowd of addresses gains nothing by pushing others out.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use ipnet::IpNet;
+
+use super::answer::Refusal;
+use super::body;
+
+/// The header of proxies, by which each appends the address it was asked from.
+const FORWARDED_FOR: &str = "x-forwarded-for";
+
+/// Bits of an IPv6 address that a client cannot choose: providers hand out at least a /64.
+const IPV6_CLIENT_BITS: u8 = 64;
+
+/// Clients that are remembered at a time.
+const MAX_CLIENTS: usize = 100_000;
+
+/// How fast one client may ask.
+#[derive(Debug, Clone)]
+pub struct RateConfig {
+    /// Points that a client gets back each second; at least 1.
+    pub per_second: u32,
+    /// Points that a client has at once; at least [`RateConfig::MOST_FOR_ONE`].
+    pub burst: u32,
+    /// Proxies whose word on the client's address is believed.
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+impl RateConfig {
+    /// Points that the dearest request costs.
+    pub const MOST_FOR_ONE: u32 = Cost::Quote.points();
+}
+
+/// What a request costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cost {
+    /// Answered from memory, or by one read of a row.
+    Look,
+    /// A read of many rows.
+    Search,
+    /// Curve arithmetic and a commit.
+    Money,
+    /// A question to the Lightning node and a row that stays.
+    Quote,
+}
+
+impl Cost {
+    const fn points(self) -> u32 {
+        match self {
+            Self::Look => 1,
+            Self::Search => 2,
+            Self::Money => 5,
+            Self::Quote => 20,
+        }
+    }
+}
+
+/// The address at the other end of the connection, as the listener knows it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Peer(pub(super) IpAddr);
+
+/// Who has asked how much.
+#[derive(Debug)]
+pub(super) struct Limiter {
+    config: RateConfig,
+    max_clients: usize,
+    table: Mutex<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    /// When each client will have all points back. A client who has is as one who never came.
+    full_at: HashMap<IpAddr, Instant>,
+    /// The same for those who have no place of their own.
+    crowd_full_at: Option<Instant>,
+    swept_at: Option<Instant>,
+}
+
+impl Limiter {
+    pub(super) fn new(config: RateConfig) -> Self {
+        Self { config, max_clients: MAX_CLIENTS, table: Mutex::default() }
+    }
+
+    /// Takes the points of a request, or says how long the client has to wait for them.
+    fn take(&self, client: IpAddr, cost: Cost, now: Instant) -> Result<(), Duration> {
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let has_place = table.full_at.contains_key(&client) || table.has_room(self.max_clients, now);
+        let full_at = if has_place { table.full_at.get(&client).copied() } else { table.crowd_full_at };
+        let full_at = full_at.map_or(now, |at| at.max(now)) + self.time_for(cost.points());
+        // With the points of this request gone, at most the whole burst may be missing.
+        let wait = full_at.saturating_duration_since(now).saturating_sub(self.time_for(self.config.burst));
+        if !wait.is_zero() {
+            return Err(wait);
+        }
+        if has_place {
+            table.full_at.insert(client, full_at);
+        } else {
+            table.crowd_full_at = Some(full_at);
+        }
+        Ok(())
+    }
+
+    /// In what time so many points come back.
+    fn time_for(&self, points: u32) -> Duration {
+        Duration::from_secs(1) * points / self.config.per_second.max(1)
+    }
+}
+
+impl Table {
+    /// Whether a client can be added. A full table is swept at most once a second.
+    fn has_room(&mut self, max_clients: usize, now: Instant) -> bool {
+        let is_due = self.swept_at.is_none_or(|at| now.saturating_duration_since(at) >= Duration::from_secs(1));
+        if self.full_at.len() >= max_clients && is_due {
+            self.full_at.retain(|_, full_at| *full_at > now);
+            self.swept_at = Some(now);
+        }
+        self.full_at.len() < max_clients
+    }
+}
+
+/// Lets a request through that its client has the points for.
+pub(super) async fn limit(
+    State((limiter, cost, max_body_bytes)): State<(Arc<Limiter>, Cost, usize)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let Some(Peer(peer)) = request.extensions().get::<Peer>().copied() else {
+        // Not from our listener: whoever embeds the router limits what it lets in.
+        return next.run(request).await;
+    };
+    let client = network_of(client(peer, request.headers(), &limiter.config.trusted_proxies));
+    match limiter.take(client, cost, Instant::now()) {
+        Ok(()) => next.run(request).await,
+        Err(wait) => {
+            let (parts, body) = request.into_parts();
+            body::linger(&parts.headers, body, max_body_bytes).await;
+            let secs = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
+            let refusal = Refusal::malformed(StatusCode::TOO_MANY_REQUESTS, "too many requests, come back later");
+            refusal.after(secs).into_response()
+        }
+    }
+}
+
+/// The client's address: the first one from the right, beginning with the connection's, that is no trusted proxy's.
+fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+    let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(&address));
+    let mut client = peer.to_canonical();
+    let named: Vec<&str> = headers.get_all(FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok()).collect();
+    let mut hops = named.iter().rev().flat_map(|value| value.rsplit(','));
+    while is_trusted(client) {
+        // What is no address tells nothing of what stands before it.
+        let Some(hop) = hops.next().and_then(|hop| hop.trim().parse::<IpAddr>().ok()) else { break };
+        client = hop.to_canonical();
+    }
+    client
+}
+
+/// The part of an address that stands for the client.
+fn network_of(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => {
+            let mask = u128::MAX << (128 - IPV6_CLIENT_BITS);
+            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & mask))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().expect("an address")
+    }
+
+    fn limiter(max_clients: usize) -> Limiter {
+        let config = RateConfig { per_second: 10, burst: 20, trusted_proxies: Vec::new() };
+        Limiter { max_clients, ..Limiter::new(config) }
+    }
+
+    #[test]
+    fn points_are_used_up_and_come_back() {
+        let (limiter, start) = (limiter(10), Instant::now());
+        let (one, other) = (ip("192.0.2.1"), ip("192.0.2.2"));
+        assert_eq!(limiter.take(one, Cost::Quote, start), Ok(()));
+        assert_eq!(limiter.take(one, Cost::Look, start), Err(Duration::from_millis(100)));
+        assert_eq!(limiter.take(other, Cost::Quote, start), Ok(()), "another client has its own");
+        let later = start + Duration::from_millis(100);
+        assert_eq!(limiter.take(one, Cost::Look, later), Ok(()));
+        assert_eq!(limiter.take(one, Cost::Money, later), Err(Duration::from_millis(500)));
+        assert_eq!(limiter.take(one, Cost::Quote, start + Duration::from_secs(60)), Ok(()), "no more than the burst");
+        assert!(limiter.take(one, Cost::Look, start + Duration::from_secs(60)).is_err());
+    }
+
+    #[test]
+    fn a_crowd_pushes_nobody_out() {
+        let (limiter, start) = (limiter(2), Instant::now());
+        for name in ["192.0.2.1", "192.0.2.2", "192.0.2.3"] {
+            assert_eq!(limiter.take(ip(name), Cost::Quote, start), Ok(()), "{name}");
+        }
+        assert!(limiter.take(ip("192.0.2.4"), Cost::Look, start).is_err(), "it shares with the third");
+        assert!(limiter.take(ip("192.0.2.1"), Cost::Look, start).is_err(), "it is still known");
+        let later = start + Duration::from_secs(5);
+        assert_eq!(
+            limiter.take(ip("192.0.2.4"), Cost::Quote, later),
+            Ok(()),
+            "the others have all back and are forgotten"
+        );
+        assert_eq!(limiter.table.lock().expect("no panic").full_at.len(), 1);
+    }
+
+    #[test]
+    fn only_a_trusted_proxy_is_believed() {
+        let trusted: Vec<IpNet> = vec!["10.0.0.0/8".parse().expect("a network"), "::1/128".parse().expect("a network")];
+        let mut headers = HeaderMap::new();
+        headers.append(FORWARDED_FOR, "198.51.100.7, 203.0.113.5".parse().expect("a value"));
+        headers.append(FORWARDED_FOR, "10.1.1.1".parse().expect("a value"));
+        let client = |peer| client(ip(peer), &headers, &trusted).to_string();
+        assert_eq!(client("192.0.2.1"), "192.0.2.1", "a stranger's word");
+        assert_eq!(client("10.0.0.1"), "203.0.113.5", "what the stranger behind the proxies claims is not read");
+        assert_eq!(client("::1"), "203.0.113.5");
+        assert_eq!(client("::ffff:10.0.0.1"), "203.0.113.5", "written as IPv6");
+    }
+
+    #[test]
+    fn a_proxy_that_names_nobody_is_the_client() {
+        let trusted = vec!["10.0.0.0/8".parse().expect("a network")];
+        let mut headers = HeaderMap::new();
+        assert_eq!(client(ip("10.0.0.1"), &headers, &trusted), ip("10.0.0.1"));
+        headers.append(FORWARDED_FOR, "192.0.2.1, unknown".parse().expect("a value"));
+        assert_eq!(client(ip("10.0.0.1"), &headers, &trusted), ip("10.0.0.1"));
+    }
+
+    #[test]
+    fn a_client_has_a_network_of_ipv6_addresses() {
+        assert_eq!(network_of(ip("2001:db8:1:2:3:4:5:6")), network_of(ip("2001:db8:1:2:ffff::1")));
+        assert_ne!(network_of(ip("2001:db8:1:2::1")), network_of(ip("2001:db8:1:3::1")));
+    }
+}
