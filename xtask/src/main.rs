@@ -37,7 +37,7 @@ enum Command {
     },
     /// Check the house rules.
     Tidy,
-    /// Send the mint what schemathesis makes up from its OpenAPI document.
+    /// Send the mint what schemathesis makes up from its `OpenAPI` document.
     FuzzHttp {
         /// How many requests for each route; the tests do a short run.
         #[arg(long, default_value_t = 1_000)]
