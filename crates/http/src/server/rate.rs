@@ -88,10 +88,10 @@ pub(super) struct Limiter {
 #[derive(Debug, Default)]
 struct Table {
     /// When each client will have all points back. A client who has is as one who never came.
-    full_at: HashMap<IpAddr, Instant>,
+    clients: HashMap<IpAddr, Instant>,
     /// The same for those who have no place of their own.
-    crowd_full_at: Option<Instant>,
-    swept_at: Option<Instant>,
+    crowd: Option<Instant>,
+    swept: Option<Instant>,
 }
 
 impl Limiter {
@@ -102,8 +102,8 @@ impl Limiter {
     /// Takes the points of a request, or says how long the client has to wait for them.
     fn take(&self, client: IpAddr, cost: Cost, now: Instant) -> Result<(), Duration> {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        let has_place = table.full_at.contains_key(&client) || table.has_room(self.max_clients, now);
-        let full_at = if has_place { table.full_at.get(&client).copied() } else { table.crowd_full_at };
+        let has_place = table.clients.contains_key(&client) || table.has_room(self.max_clients, now);
+        let full_at = if has_place { table.clients.get(&client).copied() } else { table.crowd };
         let full_at = full_at.map_or(now, |at| at.max(now)) + self.time_for(cost.points());
         // With the points of this request gone, at most the whole burst may be missing.
         let wait = full_at.saturating_duration_since(now).saturating_sub(self.time_for(self.config.burst));
@@ -111,9 +111,9 @@ impl Limiter {
             return Err(wait);
         }
         if has_place {
-            table.full_at.insert(client, full_at);
+            table.clients.insert(client, full_at);
         } else {
-            table.crowd_full_at = Some(full_at);
+            table.crowd = Some(full_at);
         }
         Ok(())
     }
@@ -127,12 +127,12 @@ impl Limiter {
 impl Table {
     /// Whether a client can be added. A full table is swept at most once a second.
     fn has_room(&mut self, max_clients: usize, now: Instant) -> bool {
-        let is_due = self.swept_at.is_none_or(|at| now.saturating_duration_since(at) >= Duration::from_secs(1));
-        if self.full_at.len() >= max_clients && is_due {
-            self.full_at.retain(|_, full_at| *full_at > now);
-            self.swept_at = Some(now);
+        let is_due = self.swept.is_none_or(|at| now.saturating_duration_since(at) >= Duration::from_secs(1));
+        if self.clients.len() >= max_clients && is_due {
+            self.clients.retain(|_, full_at| *full_at > now);
+            self.swept = Some(now);
         }
-        self.full_at.len() < max_clients
+        self.clients.len() < max_clients
     }
 }
 
@@ -207,8 +207,8 @@ mod tests {
         let later = start + Duration::from_millis(100);
         assert_eq!(limiter.take(one, Cost::Look, later), Ok(()));
         assert_eq!(limiter.take(one, Cost::Money, later), Err(Duration::from_millis(500)));
-        assert_eq!(limiter.take(one, Cost::Quote, start + Duration::from_secs(60)), Ok(()), "no more than the burst");
-        assert!(limiter.take(one, Cost::Look, start + Duration::from_secs(60)).is_err());
+        assert_eq!(limiter.take(one, Cost::Quote, start + Duration::from_mins(1)), Ok(()), "no more than the burst");
+        assert!(limiter.take(one, Cost::Look, start + Duration::from_mins(1)).is_err());
     }
 
     #[test]
@@ -225,7 +225,7 @@ mod tests {
             Ok(()),
             "the others have all back and are forgotten"
         );
-        assert_eq!(limiter.table.lock().expect("no panic").full_at.len(), 1);
+        assert_eq!(limiter.table.lock().expect("no panic").clients.len(), 1);
     }
 
     #[test]
