@@ -48,6 +48,14 @@ impl Default for MintConfig {
     }
 }
 
+impl MintConfig {
+    /// What a quote in `unit` may ask for: the one place that NUT-06 and both kinds of quotes read.
+    pub fn quote_limits(&self, unit: &CurrencyUnit) -> QuoteLimits {
+        let own = self.units.iter().find(|config| config.unit == *unit).and_then(|config| config.quotes);
+        own.unwrap_or(self.limits.quotes())
+    }
+}
+
 /// What NUT-06 shows of the operator.
 #[derive(Debug, Clone, Default)]
 pub struct InfoConfig {
@@ -80,6 +88,8 @@ pub struct UnitConfig {
     pub input_fee_ppk: u64,
     /// When its keyset expires for good (NUT-02).
     pub final_expiry: Option<Timestamp>,
+    /// What its quotes may ask for; the mint's limits when `None`.
+    pub quotes: Option<QuoteLimits>,
 }
 
 /// The largest fee of a keyset, in thousandths of its unit: one whole unit an input. More than that is a mistake.
@@ -92,7 +102,7 @@ impl UnitConfig {
     /// A unit with powers of two from 1 to 2^39, no fee and no expiry.
     pub fn new(unit: CurrencyUnit) -> Self {
         let denominations = (0..DEFAULT_DENOMINATIONS).map(|power| Amount::from_u64(1 << power)).collect();
-        Self { unit, denominations, input_fee_ppk: 0, final_expiry: None }
+        Self { unit, denominations, input_fee_ppk: 0, final_expiry: None, quotes: None }
     }
 }
 
@@ -131,6 +141,27 @@ pub struct Limits {
     pub melt_min: Amount,
     /// Largest melt quote with its fee reserve, in its unit.
     pub melt_max: Amount,
+}
+
+/// What a quote of one unit may ask for, in that unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QuoteLimits {
+    /// Smallest mint quote.
+    pub mint_min: Amount,
+    /// Largest mint quote.
+    pub mint_max: Amount,
+    /// Smallest melt quote.
+    pub melt_min: Amount,
+    /// Largest melt quote with its fee reserve.
+    pub melt_max: Amount,
+}
+
+impl Limits {
+    /// The limits of quotes in units that have none of their own.
+    pub fn quotes(&self) -> QuoteLimits {
+        let Self { mint_min, mint_max, melt_min, melt_max, .. } = *self;
+        QuoteLimits { mint_min, mint_max, melt_min, melt_max }
+    }
 }
 
 impl Default for Limits {

@@ -40,7 +40,7 @@ mod sweep;
 pub mod verify;
 
 pub use administer::{KeysetState, RotateKeyset};
-pub use config::{Doors, InfoConfig, Limits, MAX_INPUT_FEE_PPK, MintConfig, UnitConfig};
+pub use config::{Doors, InfoConfig, Limits, MAX_INPUT_FEE_PPK, MintConfig, QuoteLimits, UnitConfig};
 pub use error::{Blame, Group, INTERNAL_CODE, MintError};
 pub use events::Event;
 pub use mint::{Mint, Ports};

@@ -11,6 +11,7 @@ use hazel_protocol::restore::{RestoreRequest, RestoreResponse};
 use hazel_protocol::{Amount, BlindedMessage, CurrencyUnit, PointBytes};
 use serde_json::json;
 
+use crate::config::QuoteLimits;
 use crate::error::MintError;
 use crate::mint::Mint;
 use crate::mint_quote::BOLT11;
@@ -81,8 +82,8 @@ impl Mint {
         let minting = json!({ "description": can.description });
         let melting = json!({ "amountless": can.amountless });
         Nuts {
-            nut04: Some(self.methods(limits.mint_min, limits.mint_max, &minting, doors.minting)),
-            nut05: Some(self.methods(limits.melt_min, limits.melt_max, &melting, doors.melting)),
+            nut04: Some(self.methods(|quotes| (quotes.mint_min, quotes.mint_max), &minting, doors.minting)),
+            nut05: Some(self.methods(|quotes| (quotes.melt_min, quotes.melt_max), &melting, doors.melting)),
             nut07: Some(Supported::YES),
             nut08: Some(Supported::YES),
             nut09: Some(Supported::YES),
@@ -115,14 +116,22 @@ impl Mint {
         json!({ "supported": supported })
     }
 
-    fn methods(&self, min: Amount, max: Amount, options: &serde_json::Value, is_open: bool) -> PaymentSettings {
-        let setting = |unit: CurrencyUnit| MethodSettings {
-            method: BOLT11.to_owned(),
-            unit,
-            method_name: None,
-            min_amount: Some(min),
-            max_amount: Some(max),
-            options: Some(options.clone()),
+    fn methods(
+        &self,
+        range: fn(QuoteLimits) -> (Amount, Amount),
+        options: &serde_json::Value,
+        is_open: bool,
+    ) -> PaymentSettings {
+        let setting = |unit: CurrencyUnit| {
+            let (min, max) = range(self.config.quote_limits(&unit));
+            MethodSettings {
+                method: BOLT11.to_owned(),
+                unit,
+                method_name: None,
+                min_amount: Some(min),
+                max_amount: Some(max),
+                options: Some(options.clone()),
+            }
         };
         PaymentSettings { methods: self.quoted_units().map(setting).collect(), disabled: !is_open }
     }

@@ -96,11 +96,11 @@ impl Mint {
                 "the keyset of this unit expires before the quote could be paid",
             ));
         }
-        let limits = &self.config.limits;
+        let limits = self.config.quote_limits(&request.unit);
         if request.amount < limits.mint_min || request.amount > limits.mint_max {
             return Err(MintError::refused(ErrorCode::AmountOutsideLimit));
         }
-        require_pieces(request.amount, &keyset, limits.max_outputs)?;
+        require_pieces(request.amount, &keyset, self.config.limits.max_outputs)?;
         if request.description.is_some() && !self.ports.payments.capabilities().description {
             return Err(MintError::invalid(Group::Quote, "this mint's invoices cannot carry a description"));
         }

@@ -2,7 +2,7 @@
 
 mod world;
 
-use hazel_mint::{Doors, MintConfig};
+use hazel_mint::{Doors, MintConfig, QuoteLimits, UnitConfig};
 use hazel_protocol::melt::{AmountlessOption, MeltOptions, MppOption};
 use hazel_protocol::*;
 use world::*;
@@ -116,4 +116,52 @@ async fn every_limit_that_is_advertised_holds_to_the_unit() {
     let check = |quotes: &[QuoteId]| MintQuotesCheckRequest { quotes: quotes.to_vec().try_into().expect("few") };
     bottle.mint.mint_quotes("bolt11", check(&quotes[1..])).await.expect("as many as is said");
     assert_eq!(code(&bottle.mint.mint_quotes("bolt11", check(&quotes)).await), 11_017);
+}
+
+#[tokio::test]
+async fn each_unit_has_limits_of_its_own() {
+    let [mint_min, mint_max, melt_min, melt_max] = [2_000, 9_000, 3_000, 8_000].map(Amount::from_u64);
+    let own = QuoteLimits { mint_min, mint_max, melt_min, melt_max };
+    let msat = UnitConfig { quotes: Some(own), ..UnitConfig::new(CurrencyUnit::Msat) };
+    let mut both = MintConfig { units: vec![UnitConfig::new(CurrencyUnit::Sat), msat], ..config() };
+    both.limits.mint_max = Amount::from_u64(50);
+    both.limits.melt_max = Amount::from_u64(60);
+    let bottle = Bottle::new(both).await;
+    let nuts = bottle.mint.info().nuts;
+    let most = |settings: Option<PaymentSettings>| {
+        let of = |method: MethodSettings| (method.unit.to_string(), method.min_amount, method.max_amount);
+        let mut shown: Vec<_> = settings.expect("shown").methods.into_iter().map(of).collect();
+        shown.sort();
+        shown
+    };
+    let row =
+        |unit: &str, min: u64, max: u64| (unit.to_owned(), Some(Amount::from_u64(min)), Some(Amount::from_u64(max)));
+    assert_eq!(most(nuts.nut04), [row("msat", 2_000, 9_000), row("sat", 1, 50)]);
+    assert_eq!(most(nuts.nut05), [row("msat", 3_000, 8_000), row("sat", 1, 60)]);
+    for (unit, amount, refused) in [
+        (CurrencyUnit::Msat, 1_999, true),
+        (CurrencyUnit::Msat, 2_000, false),
+        (CurrencyUnit::Msat, 9_000, false),
+        (CurrencyUnit::Msat, 9_001, true),
+        (CurrencyUnit::Sat, 50, false),
+        (CurrencyUnit::Sat, 51, true),
+    ] {
+        let request = MintQuoteBolt11Request { unit: unit.clone(), ..quote_request(amount) };
+        let answer = bottle.mint.open_mint_quote("bolt11", request).await;
+        assert_eq!(answer.is_err(), refused, "mint {amount} {unit}: {answer:?}");
+    }
+    for (unit, msat, refused) in [
+        (CurrencyUnit::Msat, 2_999, true),
+        (CurrencyUnit::Msat, 3_000, false),
+        (CurrencyUnit::Msat, 8_000, false),
+        (CurrencyUnit::Msat, 8_001, true),
+        (CurrencyUnit::Sat, 60_000, false),
+        (CurrencyUnit::Sat, 60_001, true),
+    ] {
+        let invoice = bottle.payments.foreign_invoice(msat);
+        let request = MeltQuoteBolt11Request { unit: unit.clone(), ..melt_quote_request(invoice, None) };
+        let answer = bottle.mint.open_melt_quote("bolt11", request).await;
+        assert_eq!(answer.is_err(), refused, "melt {msat} msat in {unit}: {answer:?}");
+        assert!(!refused || code(&answer) == 11_006, "{answer:?}");
+    }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use hazel_http::server::RateConfig;
 use hazel_lightning::fake::Settle;
 use hazel_mint::ports::Timestamp;
-use hazel_mint::{Doors, InfoConfig, Limits, MAX_INPUT_FEE_PPK, MintConfig, UnitConfig};
+use hazel_mint::{Doors, InfoConfig, Limits, MAX_INPUT_FEE_PPK, MintConfig, QuoteLimits, UnitConfig};
 use hazel_protocol::{Amount, CurrencyUnit, MAX_BATCH, MAX_INPUTS, MAX_KEYS_PER_KEYSET, MAX_OUTPUTS};
 use ipnet::IpNet;
 
@@ -45,6 +45,7 @@ pub(super) fn judge(file: File, folder: &Path) -> Result<Config, String> {
 
 fn mint(section: MintSection, units: Vec<UnitSection>, limits: &LimitsSection) -> Result<MintConfig, String> {
     let default = MintConfig::default();
+    let limits = self::limits(limits)?;
     let seconds = |key: &str, value: Option<u32>, default: u32| match value {
         Some(secs) if secs == 0 || secs > MAX_SECS => Err(format!("mint.{key} must be from 1 to {MAX_SECS}")),
         value => Ok(value.unwrap_or(default)),
@@ -57,8 +58,8 @@ fn mint(section: MintSection, units: Vec<UnitSection>, limits: &LimitsSection) -
             section.payment_timeout_secs,
             default.payment_timeout_secs,
         )?,
-        units: if units.is_empty() { default.units.clone() } else { self::units(units)? },
-        limits: self::limits(limits)?,
+        units: if units.is_empty() { default.units.clone() } else { self::units(units, limits.quotes())? },
+        limits,
         doors: doors(&section),
         info: info(section),
         ..default
@@ -87,19 +88,19 @@ fn info(section: MintSection) -> InfoConfig {
     }
 }
 
-fn units(sections: Vec<UnitSection>) -> Result<Vec<UnitConfig>, String> {
+fn units(sections: Vec<UnitSection>, limits: QuoteLimits) -> Result<Vec<UnitConfig>, String> {
     let mut seen = BTreeSet::new();
     let mut units = Vec::with_capacity(sections.len());
     for section in sections {
         if !seen.insert(section.unit.clone()) {
             return Err(format!("there are two [[unit]] sections for '{}'", section.unit));
         }
-        units.push(unit(section)?);
+        units.push(unit(section, limits)?);
     }
     Ok(units)
 }
 
-fn unit(section: UnitSection) -> Result<UnitConfig, String> {
+fn unit(section: UnitSection, limits: QuoteLimits) -> Result<UnitConfig, String> {
     let name = section.unit.clone();
     if !matches!(name, CurrencyUnit::Sat | CurrencyUnit::Msat) {
         return Err(format!("unit '{name}' has no exchange rate to Lightning: only sat and msat can be used"));
@@ -107,13 +108,37 @@ fn unit(section: UnitSection) -> Result<UnitConfig, String> {
     if section.input_fee_ppk > MAX_INPUT_FEE_PPK {
         return Err(format!("unit '{name}': input_fee_ppk must be at most {MAX_INPUT_FEE_PPK}"));
     }
+    let quotes = quotes_of_unit(&section, limits)?;
     let mut unit = UnitConfig::new(section.unit);
+    unit.quotes = Some(quotes);
     if let Some(values) = section.denominations {
         unit.denominations = denominations(&name, &values)?;
     }
     unit.input_fee_ppk = section.input_fee_ppk;
     unit.final_expiry = section.final_expiry.map(Timestamp::from_unix);
     Ok(unit)
+}
+
+/// What a unit does not set is as in `[limits]`.
+fn quotes_of_unit(section: &UnitSection, limits: QuoteLimits) -> Result<QuoteLimits, String> {
+    let amount = |value: Option<u64>, default: Amount| value.map_or(default, Amount::from_u64);
+    let quotes = QuoteLimits {
+        mint_min: amount(section.mint_min, limits.mint_min),
+        mint_max: amount(section.mint_max, limits.mint_max),
+        melt_min: amount(section.melt_min, limits.melt_min),
+        melt_max: amount(section.melt_max, limits.melt_max),
+    };
+    in_order(quotes, &format!("unit '{}': ", section.unit)).map(|()| quotes)
+}
+
+/// That the least is something and not above the most; `place` is where the settings stand.
+fn in_order(quotes: QuoteLimits, place: &str) -> Result<(), String> {
+    for (name, min, max) in [("mint", quotes.mint_min, quotes.mint_max), ("melt", quotes.melt_min, quotes.melt_max)] {
+        if min.is_zero() || min > max {
+            return Err(format!("{place}{name}_min must be at least 1 and at most {place}{name}_max"));
+        }
+    }
+    Ok(())
 }
 
 /// A keyset needs a key of value 1, or most amounts could not be paid out.
@@ -140,12 +165,7 @@ fn limits(section: &LimitsSection) -> Result<Limits, String> {
         melt_min: amount(section.melt_min, default.melt_min),
         melt_max: amount(section.melt_max, default.melt_max),
     };
-    for (name, min, max) in [("mint", limits.mint_min, limits.mint_max), ("melt", limits.melt_min, limits.melt_max)] {
-        if min.is_zero() || min > max {
-            return Err(format!("limits.{name}_min must be at least 1 and at most limits.{name}_max"));
-        }
-    }
-    Ok(limits)
+    in_order(limits.quotes(), "limits.").map(|()| limits)
 }
 
 fn count(key: &str, value: Option<usize>, default: usize, most: usize) -> Result<usize, String> {

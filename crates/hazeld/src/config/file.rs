@@ -64,6 +64,10 @@ pub(super) struct UnitSection {
     #[serde(default)]
     pub(super) input_fee_ppk: u64,
     pub(super) final_expiry: Option<u64>,
+    pub(super) mint_min: Option<u64>,
+    pub(super) mint_max: Option<u64>,
+    pub(super) melt_min: Option<u64>,
+    pub(super) melt_max: Option<u64>,
 }
 
 /// `[[imported_keyset]]`: a keyset that was brought from another mint.

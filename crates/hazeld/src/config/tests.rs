@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use hazel_protocol::Amount;
+use hazel_protocol::{Amount, CurrencyUnit};
 
 use super::*;
 
@@ -139,6 +139,8 @@ fn what_is_missing_or_contradicts_is_said() {
     for (more, said) in [
         ("[limits]\nmint_min = 5\nmint_max = 4\n", "limits.mint_min"),
         ("[limits]\nmelt_min = 0\n", "limits.melt_min"),
+        ("[[unit]]\nunit = \"msat\"\nmint_min = 0\n", "unit 'msat': mint_min"),
+        ("[limits]\nmelt_max = 9\n[[unit]]\nunit = \"sat\"\nmelt_min = 10\n", "unit 'sat': melt_min"),
         ("[limits]\nmax_inputs = 1001\n", "limits.max_inputs"),
         ("[http]\nmax_in_flight = 0\n", "http.max_in_flight"),
         ("[http]\nrequest_timeout_secs = 0\n", "http.request_timeout_secs"),
@@ -216,4 +218,16 @@ fn an_unknown_variable_is_an_error_that_does_not_repeat_its_value() {
         assert!(text.contains(name) && text.contains(said), "{text}");
         assert!(!text.contains("hush"), "{text}");
     }
+}
+
+#[test]
+fn a_unit_has_the_limits_it_sets_and_the_others_of_the_mint() {
+    let text =
+        "[limits]\nmint_max = 9\nmelt_max = 8\n[[unit]]\nunit = \"sat\"\n[[unit]]\nunit = \"msat\"\nmint_max = 7000\n";
+    let mint = read(&format!("{LEAST}{text}")).expect("both units").mint;
+    let most = |unit| {
+        let quotes = mint.quote_limits(&unit);
+        (quotes.mint_max.to_u64(), quotes.melt_max.to_u64())
+    };
+    assert_eq!((most(CurrencyUnit::Sat), most(CurrencyUnit::Msat)), ((9, 8), (7_000, 8)));
 }

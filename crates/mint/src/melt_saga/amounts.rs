@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use hazel_protocol::{Amount, ErrorCode, KeysetId};
 
+use crate::config::QuoteLimits;
 use crate::error::MintError;
 use crate::keyring::Keyring;
 use crate::msat::owed;
 use crate::ports::{InputRow, MeltQuote, OutputRow};
-use crate::verify::{Rules, attribute_fee};
+use crate::verify::attribute_fee;
 
 /// How the inputs of a paid melt are divided.
 #[derive(Debug, PartialEq, Eq)]
@@ -117,10 +118,10 @@ fn largest_parts(amount: Amount, denominations: &BTreeSet<Amount>, count: usize)
 ///
 /// # Errors
 /// 11006.
-pub(super) fn within_limits(rules: &Rules, amount: Amount, fee_reserve: Amount) -> Result<(), MintError> {
+pub(super) fn within_limits(limits: QuoteLimits, amount: Amount, fee_reserve: Amount) -> Result<(), MintError> {
     let outside = || MintError::refused(ErrorCode::AmountOutsideLimit);
     let total = amount.checked_add(fee_reserve).map_err(|_| outside())?;
-    if amount < rules.limits.melt_min || total > rules.limits.melt_max {
+    if amount < limits.melt_min || total > limits.melt_max {
         return Err(outside());
     }
     Ok(())

@@ -74,7 +74,7 @@ impl Mint {
             Some(own) => self.refuse_unless_internal(own, &request, route).map(|()| Amount::ZERO)?,
             None => owed(&request.unit, route.fee_reserve_msat)?,
         };
-        within_limits(&self.rules(), amount, fee_reserve)?;
+        within_limits(self.config.quote_limits(&request.unit), amount, fee_reserve)?;
         let now = self.now();
         let stands = now.plus(u64::from(self.config.melt_quote_ttl_secs));
         // A backend that pays expired invoices says so by giving a route; then the quote stands its own time.
