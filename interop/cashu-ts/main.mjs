@@ -19,7 +19,7 @@ import {
   hasValidDleq,
 } from '@cashu/cashu-ts';
 import { locks } from './locks.mjs';
-import { assertStates, inputFee, mintUrl, open, payeeUrl, refused, sum, until } from './wallet.mjs';
+import { LIGHTNING_FEE, assertMelt, assertStates, inputFee, mintUrl, open, payeeUrl, refused, sum, until } from './wallet.mjs';
 
 // NUT error codes: https://github.com/cashubtc/nuts/blob/main/error_codes.md
 const TOKEN_ALREADY_SPENT = 11001;
@@ -153,7 +153,8 @@ async function melt(wallet, proofs) {
   assert.match(paid.quote.payment_preimage ?? '', /^[0-9a-f]{64}$/, 'a preimage');
   assertDleq(wallet, paid.change, 'melt change');
   const change = sum(paid.change);
-  assert.ok(change > 0n && change <= reserve, 'part of the fee reserve comes back as change');
+  assertMelt(wallet, quote, send, paid.change);
+  assert.equal(change, reserve - LIGHTNING_FEE, 'what Lightning did not take of the reserve comes back');
   await assertStates(wallet, send, CheckStateEnum.SPENT);
   const settled = await wallet.checkMeltQuoteBolt11(quote.quote);
   assert.equal(settled.state, MeltQuoteState.PAID);

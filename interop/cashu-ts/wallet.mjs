@@ -12,6 +12,10 @@ if (!mintUrl || !payeeUrl) {
 
 const SETTLE_TIMEOUT_MS = 30_000;
 
+// What a payment costs on Lightning: the mints under test reserve 10 sat and their node uses 40 % of it (`FEE_RESERVE` in xtask).
+const FEE_RESERVE = 10n;
+export const LIGHTNING_FEE = 4n;
+
 export const sum = (proofs) => sumProofs(proofs).toBigInt();
 export const inputFee = (wallet, proofs) => wallet.getFeesForProofs(proofs).toBigInt();
 
@@ -43,6 +47,13 @@ export async function assertStates(wallet, proofs, state) {
   const entries = await wallet.checkProofsStates(proofs);
   assert.equal(entries.length, proofs.length, 'one state for each proof asked about');
   for (const entry of entries) assert.equal(entry.state, state);
+}
+
+// The books of a melt: what left the wallet is the amount, what Lightning took, and the input fee, to the sat.
+export function assertMelt(wallet, quote, proofs, change) {
+  assert.equal(quote.fee_reserve.toBigInt(), FEE_RESERVE, 'the reserve that the mint was started with');
+  const gone = sum(proofs) - sum(change ?? []);
+  assert.equal(gone, quote.amount.toBigInt() + LIGHTNING_FEE + inputFee(wallet, proofs), 'the melt balances');
 }
 
 // Fresh proofs that are worth `amount`.
