@@ -82,6 +82,12 @@ impl Api {
         self.try_post(path, body).await.expect("the mint answers")
     }
 
+    /// Sends a text as it is, called JSON, with one more header.
+    pub(crate) async fn post_text(&self, path: &str, text: String, header: (&str, &str)) -> Answer {
+        let request = self.http.post(format!("{}{path}", self.url)).header("content-type", "application/json");
+        read(request.header(header.0, header.1).body(text).send().await).await.expect("the mint answers")
+    }
+
     /// `None` when the connection broke before there was an answer.
     pub(crate) async fn try_post(&self, path: &str, body: &impl Serialize) -> Option<Answer> {
         read(self.http.post(format!("{}{path}", self.url)).json(body).send().await).await
