@@ -2,8 +2,7 @@
 
 use std::sync::LazyLock;
 
-use bitcoin::hashes::{Hash, HashEngine, sha256};
-use hazel_protocol::{BlindedMessage, ErrorCode, PublicKey, QuoteId};
+use hazel_protocol::{BlindedMessage, ErrorCode, PublicKey, QuoteId, nut20};
 use secp256k1::schnorr::Signature;
 use secp256k1::{Message, Secp256k1, VerifyOnly};
 
@@ -25,17 +24,8 @@ pub(crate) fn check_signature(
     let invalid = || MintError::refused(ErrorCode::MintSignatureInvalid);
     let signature: Signature = signature.ok_or_else(invalid)?.parse().map_err(|_| invalid())?;
     let (key, _) = key.as_inner().x_only_public_key();
-    VERIFIER.verify_schnorr(&signature, &digest(quote, outputs), &key).map_err(|_| invalid())
-}
-
-/// SHA-256 over the quote id and the hex of every `B_`, in their order.
-fn digest(quote: &QuoteId, outputs: &[BlindedMessage]) -> Message {
-    let mut engine = sha256::Hash::engine();
-    engine.input(quote.as_str().as_bytes());
-    for output in outputs {
-        engine.input(output.b.to_string().as_bytes());
-    }
-    Message::from_digest(sha256::Hash::from_engine(engine).to_byte_array())
+    let message = Message::from_digest(nut20::digest(quote, outputs));
+    VERIFIER.verify_schnorr(&signature, &message, &key).map_err(|_| invalid())
 }
 
 #[cfg(test)]

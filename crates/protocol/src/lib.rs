@@ -61,7 +61,7 @@
 //! | [`proof`] | proofs, blinded messages, blind signatures | 00 |
 //! | [`messages`] | the bodies of requests and answers | 01 to 09, 23 |
 //! | [`token`] | tokens of versions 3 and 4 | 00 |
-//! | [`nut08`], [`nut13`] | blank outputs, secrets from a seed | 08, 13 |
+//! | [`nut08`], [`nut13`], [`nut20`] | blank outputs, secrets from a seed, what is signed for a quote | 08, 13, 20 |
 //! | [`error`](mod@error) | all error codes | all |
 //! | [`limits`], [`bounded`], [`json`] | how much a peer may send, and how it is read | |
 
@@ -78,6 +78,7 @@ pub mod limits;
 pub mod messages;
 pub mod nut08;
 pub mod nut13;
+pub mod nut20;
 pub mod point;
 pub mod proof;
 pub mod quote;

@@ -11,13 +11,14 @@ use zeroize::Zeroizing;
 use crate::crypto::public_context;
 use crate::hex;
 use crate::keyset::{KeysetId, KeysetVersion};
-use crate::scalar::{BlindingFactor, ScalarError};
+use crate::scalar::{BlindingFactor, ScalarError, SecretKey};
 use crate::secret::Secret;
 
 /// The counters of version 1 keysets are below this, because BIP-32 has no more hardened children.
 pub const V1_COUNTER_LIMIT: u64 = 1 << 31;
 
 const KDF_DOMAIN: &[u8] = b"Cashu_KDF_HMAC_SHA256";
+const KEY_DOMAIN: &[u8] = b"Hazel_KDF_HMAC_SHA256";
 /// The purpose of the BIP-32 path, the UTF-8 of a peanut.
 const PURPOSE: u32 = 129_372;
 /// The order of the curve, big-endian.
@@ -54,6 +55,23 @@ pub fn derive(seed: &[u8; 64], keyset: &KeysetId, counter: u64) -> Result<(Secre
         KeysetVersion::V1 => derive_v1(seed, keyset, counter),
         KeysetVersion::V2 => derive_v2(seed, keyset, counter),
     }
+}
+
+/// A key of the wallet that can be derived again: for locks, for quotes, for an identity. NUT-13 fixes no derivation for these.
+///
+/// HMAC-SHA256 keyed with the seed, over a domain of its own, the length of `purpose`, `purpose` and `context`; reduced
+/// modulo the order of the curve.
+///
+/// # Errors
+/// [`DerivationError::Unusable`].
+pub fn derive_key(seed: &[u8; 64], purpose: &str, context: &[u8]) -> Result<SecretKey, DerivationError> {
+    let length = u64::try_from(purpose.len()).map_err(|_| DerivationError::Unusable)?;
+    let mut engine = HmacEngine::<sha256::Hash>::new(seed);
+    for part in [KEY_DOMAIN, &length.to_be_bytes(), purpose.as_bytes(), context] {
+        engine.input(part);
+    }
+    let key = reduce(Zeroizing::new(Hmac::from_engine(engine).to_byte_array()));
+    Ok(SecretKey::from_bytes(&key)?)
 }
 
 /// The number that stands for a keyset in a BIP-32 path: its first 8 bytes modulo 2^31 - 1.

@@ -1,5 +1,6 @@
 //! Why something did not work, grouped by who can do something about it.
 
+use hazel_protocol::conditions::ConditionError;
 use hazel_protocol::{Amount, AmountError, CurrencyUnit, ErrorCode, KeysetId, MintUrl, TokenError};
 
 use crate::ports::{ApplyError, Conflict, ConnectorError, OperationId, ReadError};
@@ -103,6 +104,9 @@ pub enum Error {
         /// The unit.
         unit: CurrencyUnit,
     },
+    /// No proofs are worth the amount exactly, and the mint was not to be asked for such.
+    #[error("no coins in the wallet add up to this amount exactly; use another amount, or let the mint change them")]
+    NoExactMatch,
     /// More proofs would be needed than fit into one request.
     #[error("the amount needs too many small proofs at once; send it in smaller parts")]
     TooManyProofs,
@@ -132,9 +136,24 @@ pub enum Error {
     /// A proof of the token carries no DLEQ proof, and the policy demands one.
     #[error("the token comes without DLEQ proofs; ask the sender for one with them, or allow tokens without")]
     TokenWithoutDleq,
-    /// The token is locked (NUT-10), which this wallet cannot open.
-    #[error("the token is locked with a spending condition; this wallet cannot unlock it")]
-    TokenLocked,
+    /// The token is locked (NUT-10), and this wallet cannot open it, or not now.
+    #[error("the token is locked and cannot be opened now: {0}")]
+    TokenLocked(#[from] ConditionError),
+    /// The token cannot be trusted without asking the mint.
+    #[error("this token cannot be taken while the mint is away: {0}")]
+    NotOffline(&'static str),
+    /// Everything of the token was claimed.
+    #[error("everything of this token was claimed; there is nothing to take back")]
+    Claimed,
+    /// The terms of a lock that was asked for make no sense.
+    #[error("the lock cannot be made: {0}")]
+    Lock(&'static str),
+    /// No signature of this wallet would help.
+    #[error("no lock of this token can be signed for by this wallet alone and beforehand")]
+    NothingToSign,
+    /// The wallet has no lock key of this number.
+    #[error("this wallet has {} keys to lock money to, numbered from 0", crate::lock::LOCK_KEYS)]
+    OutOfKeys,
     /// The token's money is in this wallet already.
     #[error("the token is already in this wallet; nothing to do")]
     TokenAlreadyOwned,

@@ -12,6 +12,7 @@ use hazel_protocol::{
 use crate::error::Error;
 use crate::evidence::{self, Evidence, Signed, Verdict};
 use crate::keysets::Keysets;
+use crate::lock::LockTerms;
 use crate::outputs;
 use crate::ports::{
     ApplyError, CounterStep, HistoryEntry, Moves, OperationId, OperationKind, ProofRecord, ProofStatus,
@@ -153,17 +154,20 @@ impl Wallet {
         &self,
         keysets: &Keysets,
         inputs: &[Proof],
-        (aside, purpose): (Amount, Purpose),
+        aside: Aside<'_>,
     ) -> Result<(Exchange, CounterStep), Error> {
         let keyset = self.keyset_for_outputs(keysets)?;
         let fee = input_fee(keysets, inputs)?;
         let sum = Amount::checked_sum(inputs.iter().map(|proof| proof.amount))?;
-        let keep = sum.checked_sub(fee)?.checked_sub(aside)?;
+        let keep = sum.checked_sub(fee)?.checked_sub(aside.amount)?;
         let from = self.next_counter(keyset.id).await?;
-        let outputs = outputs::plan(keyset, from, &[(keep, Purpose::Keep), (aside, purpose)])?;
-        let request = SwapRequest { inputs: for_the_mint(inputs)?, outputs: self.messages(&outputs)? };
+        let outputs = outputs::plan(keyset, from, &[(keep, Purpose::Keep), (aside.amount, aside.purpose)])?;
+        let messages = self.messages(&outputs, aside.lock)?;
+        let inputs = for_the_mint(&self.open_locks(inputs, &messages)?)?;
+        let request = SwapRequest { inputs, outputs: messages };
         let counters = take(keyset, from, &outputs);
-        let exchange = Exchange { request, outputs, fee, dispatch: Dispatch::FIRST, superseded: Vec::new() };
+        let lock = aside.lock.cloned();
+        let exchange = Exchange { request, outputs, lock, fee, dispatch: Dispatch::FIRST, superseded: Vec::new() };
         Ok((exchange, counters))
     }
 
@@ -190,14 +194,29 @@ impl Wallet {
     }
 
     /// The blinded messages of some outputs.
-    pub(crate) fn messages(&self, planned: &[PlannedOutput]) -> Result<hazel_protocol::Outputs, Error> {
-        let messages: Vec<BlindedMessage> = self.derive(planned)?.iter().map(outputs::Derived::message).collect();
+    pub(crate) fn messages(
+        &self,
+        planned: &[PlannedOutput],
+        lock: Option<&LockTerms>,
+    ) -> Result<hazel_protocol::Outputs, Error> {
+        let messages: Vec<BlindedMessage> = self.derive(planned, lock)?.iter().map(outputs::Derived::message).collect();
         BoundedVec::try_from(messages).map_err(|_| Error::TooManyProofs)
     }
 }
 
+/// What a swap makes apart from what stays in the wallet.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Aside<'a> {
+    /// How much, in the minor unit.
+    pub(crate) amount: Amount,
+    /// What it is for.
+    pub(crate) purpose: Purpose,
+    /// Who may spend it.
+    pub(crate) lock: Option<&'a LockTerms>,
+}
+
 /// Nothing apart from what stays in the wallet.
-pub(crate) const NOTHING_ASIDE: (Amount, Purpose) = (Amount::ZERO, Purpose::Keep);
+pub(crate) const NOTHING_ASIDE: Aside<'_> = Aside { amount: Amount::ZERO, purpose: Purpose::Keep, lock: None };
 
 /// What the mint takes for spending these proofs together (NUT-02).
 pub(crate) fn input_fee(keysets: &Keysets, proofs: &[Proof]) -> Result<Amount, Error> {
@@ -321,7 +340,7 @@ impl<S: Exchanging> Saga<S> {
     async fn settle_with(self, signatures: &[hazel_protocol::BlindSignature]) -> Result<Exchanged, Error> {
         let keysets = self.wallet.known_keysets().await?;
         let outputs = self.state.exchange().outputs.clone();
-        let derived = self.wallet.derive(&outputs)?;
+        let derived = self.wallet.derive(&outputs, self.state.exchange().lock.as_ref())?;
         let proofs = verify::signatures(&keysets, &derived, signatures, self.wallet.inner.policy.mint_dleq)
             .map_err(|violation| Error::from(violation).of(self.id))?;
         self.settle_proofs(&outputs, proofs).await
@@ -395,7 +414,7 @@ impl<S: Exchanging> Saga<S> {
         let mut inputs = self.wallet.states(&ys).await?;
         let mut requests = Vec::new();
         for outputs in std::iter::once(&exchange.outputs).chain(&exchange.superseded) {
-            requests.push((outputs, self.wallet.restore_outputs(&keysets, outputs).await?));
+            requests.push((outputs, self.wallet.restore_outputs(&keysets, outputs, exchange.lock.as_ref()).await?));
         }
         let any_signed = requests.iter().any(|(_, proofs)| proofs.iter().any(Option::is_some));
         if any_signed && inputs.contains(&ProofState::Unspent) {
@@ -433,8 +452,10 @@ impl<S: Exchanging> Saga<S> {
         let send = self.state.exchange().outputs.iter().filter(|output| output.purpose == Purpose::Send);
         let send = Amount::checked_sum(send.map(|output| output.amount))?;
         for _ in 0..MAX_OVERTAKEN {
-            let inputs = self.state.exchange().request.inputs.to_vec();
-            let planned = self.wallet.plan_exchange(&keysets, &inputs, (send, Purpose::Send)).await;
+            let former = self.state.exchange();
+            let inputs = former.request.inputs.to_vec();
+            let aside = Aside { amount: send, purpose: Purpose::Send, lock: former.lock.as_ref() };
+            let planned = self.wallet.plan_exchange(&keysets, &inputs, aside).await;
             let (mut exchange, counters) = planned.map_err(|error| self.in_doubt(error))?;
             let former = self.state.exchange();
             exchange.superseded.clone_from(&former.superseded);

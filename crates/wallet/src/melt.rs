@@ -11,7 +11,7 @@ use hazel_protocol::{
 use crate::error::{Error, Violation};
 use crate::evidence::in_progress;
 use crate::exchange::{
-    Lost, MAX_OVERTAKEN, NOTHING_ASIDE, Outcome, for_the_mint, input_fee, take, until_not_overtaken,
+    Aside, Lost, MAX_OVERTAKEN, NOTHING_ASIDE, Outcome, for_the_mint, input_fee, take, until_not_overtaken,
 };
 use crate::invoice::{self, Msat};
 use crate::keysets::Keysets;
@@ -167,7 +167,8 @@ impl Wallet {
 
     /// Swaps some proofs so that the wallet has such as are worth `needed` to the unit, fee included.
     async fn swap_for(&self, keysets: &Keysets, inputs: &[Proof], needed: Amount) -> Result<(), Error> {
-        let aside = (self.token_value(keysets, needed, true)?, Purpose::Keep);
+        let amount = self.token_value(keysets, needed, true)?;
+        let aside = Aside { amount, purpose: Purpose::Keep, lock: None };
         let hold: Vec<PointBytes> = inputs.iter().map(|proof| PointBytes::from(&proof.y())).collect();
         let saga = until_not_overtaken(|| async {
             let (exchange, counters) = self.plan_exchange(keysets, inputs, aside).await?;
@@ -306,7 +307,7 @@ impl Saga<MeltPrepared> {
         let from = self.wallet.next_counter(keyset.id).await?;
         let change = if self.wallet.gives_change().await? { prepared.most_change()? } else { Amount::ZERO };
         let blanks = outputs::plan_blanks(keyset, from, change);
-        let outputs = if blanks.is_empty() { None } else { Some(self.wallet.messages(&blanks)?) };
+        let outputs = if blanks.is_empty() { None } else { Some(self.wallet.messages(&blanks, None)?) };
         let request = MeltRequest {
             quote: prepared.quote.quote.clone(),
             inputs: for_the_mint(inputs)?,
@@ -471,13 +472,13 @@ impl Saga<MeltRequested> {
         let keysets = wallet.known_keysets().await?;
         let found: Vec<Option<Proof>> = match change {
             Some(signatures) if !signatures.is_empty() => {
-                let derived = wallet.derive(blanks)?;
+                let derived = wallet.derive(blanks, None)?;
                 let dleq = wallet.inner.policy.mint_dleq;
                 let proofs = verify::change(&keysets, &derived, &signatures, at_most, dleq)?;
                 proofs.into_iter().map(Some).collect()
             }
             _ if blanks.is_empty() || !self.can_restore().await? => Vec::new(),
-            _ => wallet.restore_outputs(&keysets, blanks).await?,
+            _ => wallet.restore_outputs(&keysets, blanks, None).await?,
         };
         let pairs = blanks.iter().zip(found).filter_map(|(blank, proof)| Some((blank, proof?)));
         let proofs: Vec<(_, Proof)> = pairs.collect();

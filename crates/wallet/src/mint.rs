@@ -241,7 +241,8 @@ impl Wallet {
         let keyset: &KeysetWithKeys = self.keyset_for_outputs(keysets)?;
         let from = self.next_counter(keyset.id).await?;
         let outputs = outputs::plan(keyset, from, &[(quoted.amount, Purpose::Keep)])?;
-        let request = MintRequest { quote: quoted.quote.clone(), outputs: self.messages(&outputs)?, signature: None };
+        let request =
+            MintRequest { quote: quoted.quote.clone(), outputs: self.messages(&outputs, None)?, signature: None };
         let counters = take(keyset, from, &outputs);
         let dispatch = Dispatch::FIRST;
         let requested = MintRequested { quoted: quoted.clone(), request, outputs, dispatch, superseded: Vec::new() };
@@ -292,7 +293,7 @@ impl Saga<MintRequested> {
     async fn settle_with(self, signatures: &[hazel_protocol::BlindSignature]) -> Result<Minted, Error> {
         let keysets = self.wallet.known_keysets().await?;
         let outputs = self.state.outputs.clone();
-        let derived = self.wallet.derive(&outputs)?;
+        let derived = self.wallet.derive(&outputs, None)?;
         let proofs = verify::signatures(&keysets, &derived, signatures, self.wallet.inner.policy.mint_dleq)
             .map_err(|violation| Error::from(violation).of(self.id))?;
         self.settle_proofs(&outputs, proofs).await
@@ -335,7 +336,7 @@ impl Saga<MintRequested> {
         let keysets = self.wallet.known_keysets().await?;
         for outputs in std::iter::once(&self.state.outputs).chain(&self.state.superseded) {
             let proofs: Vec<Proof> =
-                self.wallet.restore_outputs(&keysets, outputs).await?.into_iter().flatten().collect();
+                self.wallet.restore_outputs(&keysets, outputs, None).await?.into_iter().flatten().collect();
             let as_asked = proofs.len() == outputs.len()
                 && outputs.iter().zip(&proofs).all(|(output, proof)| output.amount == proof.amount);
             if as_asked {

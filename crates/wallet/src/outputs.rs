@@ -6,6 +6,7 @@ use hazel_protocol::{
 };
 
 use crate::error::Error;
+use crate::lock::{self, LockTerms};
 use crate::seed::Seed;
 use crate::state::{PlannedOutput, Purpose};
 
@@ -24,15 +25,24 @@ impl Derived {
     }
 }
 
-/// Derives outputs, in the same order.
-pub(crate) fn derive_all(seed: &Seed, curve: &Curve, planned: &[PlannedOutput]) -> Result<Vec<Derived>, Error> {
-    planned.iter().map(|planned| derive(seed, curve, *planned)).collect()
+/// Derives outputs, in the same order. Those that go into a token get `lock`.
+pub(crate) fn derive_all(
+    seed: &Seed,
+    curve: &Curve,
+    planned: &[PlannedOutput],
+    lock: Option<&LockTerms>,
+) -> Result<Vec<Derived>, Error> {
+    planned.iter().map(|planned| derive(seed, curve, *planned, lock)).collect()
 }
 
-fn derive(seed: &Seed, curve: &Curve, planned: PlannedOutput) -> Result<Derived, Error> {
+fn derive(seed: &Seed, curve: &Curve, planned: PlannedOutput, lock: Option<&LockTerms>) -> Result<Derived, Error> {
     let (secret, r) = seed
         .derive(&planned.keyset, planned.counter)
         .map_err(|_| Error::Bug("the counters of a keyset are used up"))?;
+    let secret = match lock {
+        Some(lock) if planned.purpose == Purpose::Send => lock.to_secret(&lock::nonce(&secret)?)?,
+        _ => secret,
+    };
     let b = crypto::blind(curve, &secret.y(), &r).map_err(|_| Error::Bug("an output cannot be blinded"))?;
     Ok(Derived { planned, secret, r, b })
 }

@@ -106,7 +106,7 @@ impl Wallet {
         planned: &[PlannedOutput],
         own: &[PlannedOutput],
     ) -> Result<Found, Error> {
-        let proofs = self.restore_outputs(keysets, planned).await?;
+        let proofs = self.restore_outputs(keysets, planned, None).await?;
         let signed: Vec<ProofRecord> = planned
             .iter()
             .zip(proofs)

@@ -94,6 +94,10 @@ impl Saga<State> {
                 let token = wallet.token_of(done.operation).await?;
                 Ok(ResumeOutcome::Token(Box::new(SentToken { fee: done.fee, ..token })))
             }
+            State::ReceiveStored(state) => {
+                let done = self.with(state).request().await?.exchange(true).await?.done().await?;
+                Ok(ResumeOutcome::Completed { amount: done.kept })
+            }
             State::ReceiveRequested(state) => {
                 let done = self.with(state).exchange(false).await?.done().await?;
                 Ok(ResumeOutcome::Completed { amount: done.kept })

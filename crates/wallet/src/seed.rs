@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use hazel_protocol::nut13::{DerivationError, derive};
-use hazel_protocol::{BlindingFactor, KeysetId, Secret};
+use hazel_protocol::nut13::{self, DerivationError, derive};
+use hazel_protocol::{BlindingFactor, KeysetId, Secret, SecretKey};
 use zeroize::Zeroizing;
 
 use crate::ports::SeedFingerprint;
@@ -26,6 +26,11 @@ impl Seed {
     /// The secret and blinding factor of one counter under a keyset (NUT-13).
     pub(crate) fn derive(&self, keyset: &KeysetId, counter: u64) -> Result<(Secret, BlindingFactor), DerivationError> {
         derive(&self.0, keyset, counter)
+    }
+
+    /// A key for a purpose of the wallet's own.
+    pub(crate) fn derive_key(&self, purpose: &str, context: &[u8]) -> Result<SecretKey, DerivationError> {
+        nut13::derive_key(&self.0, purpose, context)
     }
 
     /// The name of the seed: what it derives for a keyset id that no keys can have.

@@ -3,8 +3,9 @@
 use hazel_protocol::{Amount, MAX_MEMO_BYTES, PointBytes, Proof, Token, TokenV4};
 
 use crate::error::Error;
-use crate::exchange::{input_fee, until_not_overtaken};
+use crate::exchange::{Aside, input_fee, until_not_overtaken};
 use crate::keysets::Keysets;
+use crate::lock::LockTerms;
 use crate::ports::{HistoryEntry, Moves, OperationId, OperationKind, ProofRecord};
 use crate::saga::Saga;
 use crate::select::{self, Coin, Fees, Shortage};
@@ -18,6 +19,10 @@ pub struct SendOptions {
     pub memo: Option<String>,
     /// Whether to add what the receiver's mint takes for swapping the token, so that the whole amount arrives.
     pub pay_receiver_fee: bool,
+    /// Who may spend the token (NUT-11, NUT-14); whoever has it if nothing is said.
+    pub lock: Option<LockTerms>,
+    /// Whether the mint is not to be asked: the wallet must have proofs that fit exactly.
+    pub offline: bool,
 }
 
 /// A token that can be made, with what it costs. Its proofs are held until it is confirmed or cancelled.
@@ -43,7 +48,8 @@ impl Wallet {
     /// Chooses proofs for a token: such as are worth the amount exactly, else such as can be swapped into it.
     ///
     /// # Errors
-    /// [`Error::InsufficientFunds`], [`Error::MemoTooLong`].
+    /// [`Error::InsufficientFunds`], [`Error::MemoTooLong`]; [`Error::Lock`] for a lock that makes no sense or that the mint does
+    /// not enforce; [`Error::NoExactMatch`] when only a swap would do and the mint is not to be asked.
     pub async fn prepare_send(&self, amount: Amount, options: SendOptions) -> Result<PreparedSend, Error> {
         if amount.is_zero() {
             return Err(Error::ZeroAmount);
@@ -51,8 +57,12 @@ impl Wallet {
         if options.memo.as_ref().is_some_and(|memo| memo.len() > MAX_MEMO_BYTES) {
             return Err(Error::MemoTooLong);
         }
+        if let Some(lock) = &options.lock {
+            lock.check()?;
+            lock.check_support(self.mint_record().await?.info.as_ref())?;
+        }
         // Proofs that fit exactly can be sent while the mint is away.
-        let keysets = self.keysets_if_reachable().await?;
+        let keysets = if options.offline { self.known_keysets().await? } else { self.keysets_if_reachable().await? };
         let saga = until_not_overtaken(|| async {
             let (prepared, hold) = self.choose_for_token(&keysets, amount, &options).await?;
             Ok(self.begin(prepared, Moves { hold, ..Moves::default() }, Vec::new()).await)
@@ -70,16 +80,20 @@ impl Wallet {
         let (proofs, coins) = self.available(keysets).await?;
         let fees = if options.pay_receiver_fee { Fees::Included } else { Fees::Excluded };
         let memo = options.memo.clone();
-        if let Some(chosen) = select::exact(&coins, amount.to_u64(), fees) {
+        let exact = if options.lock.is_some() { None } else { select::exact(&coins, amount.to_u64(), fees) };
+        if let Some(chosen) = exact {
             let token_value = value_of(&proofs, &chosen)?;
-            let prepared = SendPrepared { amount, token_value, fee: Amount::ZERO, swap: false, memo };
+            let prepared = SendPrepared { amount, token_value, fee: Amount::ZERO, swap: false, memo, lock: None };
             return Ok((prepared, ys_of(&proofs, &chosen)));
+        }
+        if options.offline {
+            return Err(Error::NoExactMatch);
         }
         let token_value = self.token_value(keysets, amount, options.pay_receiver_fee)?;
         let chosen = self.cover(&coins, token_value)?;
         let inputs: Vec<Proof> = chosen.iter().map(|index| proofs[*index].proof.clone()).collect();
         let fee = input_fee(keysets, &inputs)?;
-        let prepared = SendPrepared { amount, token_value, fee, swap: true, memo };
+        let prepared = SendPrepared { amount, token_value, fee, swap: true, memo, lock: options.lock.clone() };
         Ok((prepared, ys_of(&proofs, &chosen)))
     }
 
@@ -231,8 +245,9 @@ impl Saga<SendPrepared> {
         let held = self.wallet.inner.store.held_by(self.id).await?;
         let inputs: Vec<Proof> = held.into_iter().map(|proof| proof.proof).collect();
         for _ in 0..crate::exchange::MAX_OVERTAKEN {
-            let (exchange, counters) =
-                self.wallet.plan_exchange(&keysets, &inputs, (self.state.token_value, Purpose::Send)).await?;
+            let SendPrepared { token_value: amount, lock, .. } = &self.state;
+            let aside = Aside { amount: *amount, purpose: Purpose::Send, lock: lock.as_ref() };
+            let (exchange, counters) = self.wallet.plan_exchange(&keysets, &inputs, aside).await?;
             let next = SendRequested { prepared: self.state.clone(), exchange };
             match self.advance(&next, Moves::default(), vec![counters]).await {
                 Ok(()) => return Ok(next),

@@ -3,7 +3,7 @@
 //! ```text
 //! mint     MintQuoted -> MintRequested -> MintIssued
 //! send     SendPrepared -> SendRequested -> SendCompleted      (without a swap: SendPrepared -> SendCompleted)
-//! receive  ReceiveRequested -> ReceiveCompleted
+//! receive  ReceiveRequested -> ReceiveCompleted                (offline: ReceiveStored -> ReceiveRequested)
 //!                          \-> ReceiveAbandoned
 //! swap     SwapRequested -> SwapCompleted
 //! melt     MeltPrepared -> MeltRequested -> MeltPaid
@@ -14,9 +14,10 @@
 //! Everything up to a `Prepared` or `Quoted` state can be [`Cancelled`]. A `Requested` state holds the whole request as it
 //! leaves, and is left only by evidence from the mint. [`Refused`] is the end of an operation that never was applied.
 
-use hazel_protocol::{Amount, KeysetId, MeltRequest, MintRequest, QuoteId, SwapRequest};
+use hazel_protocol::{Amount, KeysetId, MeltRequest, MintRequest, Proof, QuoteId, SwapRequest};
 use serde::{Deserialize, Serialize};
 
+use crate::lock::LockTerms;
 use crate::ports::OperationKind;
 
 /// An output of a request, by what it takes to derive it again (NUT-13).
@@ -77,6 +78,9 @@ pub struct Exchange {
     pub request: SwapRequest,
     /// Its outputs, in its order.
     pub outputs: Vec<PlannedOutput>,
+    /// The lock on the outputs that go into a token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<LockTerms>,
     /// What the mint takes (NUT-02), in the minor unit.
     pub fee: Amount,
     /// How often it was sent.
@@ -144,6 +148,9 @@ pub struct SendPrepared {
     pub swap: bool,
     /// The memo of the token.
     pub memo: Option<String>,
+    /// The lock on the token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<LockTerms>,
 }
 
 /// The swap that makes the proofs of a token.
@@ -162,6 +169,15 @@ pub struct SendCompleted {
     pub token_value: Amount,
     /// The memo of the token.
     pub memo: Option<String>,
+}
+
+/// Somebody else's proofs that only this wallet can open, kept until the mint can be asked to swap them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiveStored {
+    /// The memo of the token.
+    pub memo: Option<String>,
+    /// The proofs, each locked to this wallet and with its DLEQ proof.
+    pub proofs: Vec<Proof>,
 }
 
 /// The swap that makes somebody else's proofs our own.
@@ -371,6 +387,7 @@ states! {
     SendPrepared: Send, open;
     SendRequested: Send, open;
     SendCompleted: Send, end;
+    ReceiveStored: Receive, open;
     ReceiveRequested: Receive, open;
     ReceiveCompleted: Receive, end;
     ReceiveAbandoned: Receive, end;

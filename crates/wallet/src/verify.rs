@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use hazel_protocol::{
     Amount, BlindSignature, CheckStateResponse, PointBytes, Proof, ProofState, RestoreResponse, crypto,
 };
-use serde::de::IgnoredAny;
 
 use crate::error::{Error, Violation};
 use crate::keysets::Keysets;
@@ -143,16 +142,13 @@ pub(crate) fn states(asked: &[PointBytes], answer: &CheckStateResponse) -> Resul
     pairs.map(|(y, entry)| if entry.y == *y { Ok(entry.state) } else { Err(Violation::States) }).collect()
 }
 
-/// Checks every proof of a token: the mint has a key for its amount, its DLEQ proof holds, and nothing locks it.
+/// Checks every proof of a token: the mint has a key for its amount, and its DLEQ proof holds.
 ///
 /// # Errors
-/// [`Error::TokenForged`], [`Error::TokenWithoutDleq`] or [`Error::TokenLocked`].
+/// [`Error::TokenForged`] or [`Error::TokenWithoutDleq`].
 pub(crate) fn token(keysets: &Keysets, proofs: &[Proof], dleq: RequireDleq) -> Result<(), Error> {
     for proof in proofs {
         let key = keysets.key(&proof.id, proof.amount).ok_or(Error::TokenForged)?;
-        if is_locked(proof) {
-            return Err(Error::TokenLocked);
-        }
         match &proof.dleq {
             Some(dleq) => {
                 let c = proof.c.parse().map_err(|_| Error::TokenForged)?;
@@ -163,10 +159,4 @@ pub(crate) fn token(keysets: &Keysets, proofs: &[Proof], dleq: RequireDleq) -> R
         }
     }
     Ok(())
-}
-
-/// Whether the secret is a spending condition: a JSON array of a kind and an object (NUT-10).
-fn is_locked(proof: &Proof) -> bool {
-    let secret = proof.secret.as_str();
-    secret.starts_with('[') && serde_json::from_str::<(String, IgnoredAny)>(secret).is_ok()
 }

@@ -12,6 +12,7 @@ use hazel_protocol::{
 
 use crate::error::Error;
 use crate::keysets::{self, Keysets};
+use crate::lock::LockTerms;
 use crate::outputs::{self, Derived};
 use crate::ports::{
     AddMint, ApplyError, BalanceRecord, Change, Conflict, ConnectorError, Environment, HistoryEntry, MarkSpent,
@@ -36,6 +37,8 @@ pub struct Policy {
     pub fee_reserve_floor: Amount,
     /// How often one call sends a request whose answer was lost, at most.
     pub copies_per_call: u32,
+    /// How long a lock must still hold for its token to be taken while the mint is away, in seconds.
+    pub offline_lock_secs: u64,
     /// How often one call asks for the state of a payment in flight, at most, before it leaves it to a later one.
     pub melt_polls: u32,
 }
@@ -48,6 +51,7 @@ impl Default for Policy {
             fee_reserve_permille: 100,
             fee_reserve_floor: Amount::from_u64(100),
             copies_per_call: 3,
+            offline_lock_secs: 24 * 3600,
             melt_polls: 30,
         }
     }
@@ -336,8 +340,13 @@ impl Wallet {
         Ok(self.inner.store.counter(self.inner.fingerprint, keyset).await?)
     }
 
-    pub(crate) fn derive(&self, planned: &[PlannedOutput]) -> Result<Vec<Derived>, Error> {
-        outputs::derive_all(&self.inner.seed, &self.inner.curve, planned)
+    pub(crate) fn curve(&self) -> &Curve {
+        &self.inner.curve
+    }
+
+    /// Outputs with their secrets; those that go into a token get `lock`.
+    pub(crate) fn derive(&self, planned: &[PlannedOutput], lock: Option<&LockTerms>) -> Result<Vec<Derived>, Error> {
+        outputs::derive_all(&self.inner.seed, &self.inner.curve, planned, lock)
     }
 
     /// The free proofs, and what selection has to know of each. Proofs of keysets that are not known, or that have expired so
@@ -385,10 +394,11 @@ impl Wallet {
         &self,
         keysets: &Keysets,
         planned: &[PlannedOutput],
+        lock: Option<&LockTerms>,
     ) -> Result<Vec<Option<Proof>>, Error> {
         let mut proofs = Vec::with_capacity(planned.len());
         for planned in planned.chunks(RESTORE_BATCH) {
-            let derived = self.derive(planned)?;
+            let derived = self.derive(planned, lock)?;
             let messages: Vec<_> = derived.iter().map(Derived::message).collect();
             let outputs = BoundedVec::try_from(messages).map_err(|_| Error::Bug("a restore request is too long"))?;
             let answer = self.inner.connector.restore(&RestoreRequest { outputs }).await?;

@@ -10,7 +10,7 @@ use super::MAX_KEYS_PER_SECRET;
 use super::error::{Malformed, Tag};
 use crate::hex;
 use crate::json::from_json;
-use crate::point::PointBytes;
+use crate::point::{PointBytes, PublicKey};
 use crate::secret::Secret;
 
 /// The kinds of condition (NUT-11, NUT-14).
@@ -65,6 +65,12 @@ impl ConditionKey {
     /// The x coordinate, big-endian. On the curve or not: verification finds out.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+}
+
+impl From<&PublicKey> for ConditionKey {
+    fn from(key: &PublicKey) -> Self {
+        PointBytes::from(key).into()
     }
 }
 
@@ -190,7 +196,8 @@ impl Condition {
         self.kind == other.kind && self.data == other.data && self.tags == other.tags
     }
 
-    pub(super) const fn hash(&self) -> Option<&[u8; 32]> {
+    /// The SHA-256 whose preimage a hash lock wants.
+    pub const fn hash(&self) -> Option<&[u8; 32]> {
         self.hash.as_ref()
     }
 
@@ -202,8 +209,18 @@ impl Condition {
         self.refund.as_ref()
     }
 
-    /// Every key, of both pathways.
-    pub(super) fn keys(&self) -> impl Iterator<Item = ConditionKey> {
+    /// The keys of the main pathway, and how many of them must sign; none for a hash lock without keys.
+    pub fn signers(&self) -> Option<(&[ConditionKey], usize)> {
+        self.main.as_ref().map(|pathway| (pathway.keys.as_slice(), pathway.needed))
+    }
+
+    /// The keys that can spend once the lock has expired, and how many of them must sign; none when anyone can.
+    pub fn refunders(&self) -> Option<(&[ConditionKey], usize)> {
+        self.refund.as_ref().map(|pathway| (pathway.keys.as_slice(), pathway.needed))
+    }
+
+    /// Every key, of both pathways, in the order of NUT-28's slots.
+    pub fn keys(&self) -> impl Iterator<Item = ConditionKey> {
         [&self.main, &self.refund].into_iter().flatten().flat_map(|pathway| pathway.keys.iter().copied())
     }
 }

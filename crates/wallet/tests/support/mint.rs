@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard};
 
+use hazel_protocol::conditions::Spend;
 use hazel_protocol::{
     Amount, BlindSignature, BlindedMessage, BoundedVec, CheckStateRequest, CheckStateResponse, CurrencyUnit, Curve,
     Dleq, ErrorCode, ErrorResponse, KeysResponse, KeysetId, KeysetInfo, KeysetKeys, KeysetWithKeys, KeysetsResponse,
@@ -72,6 +73,8 @@ pub struct Bank {
     fee_reserve: u64,
     pays_itself: Mutex<bool>,
     gives_change: Mutex<bool>,
+    enforces_locks: Mutex<bool>,
+    now: Mutex<u64>,
 }
 
 impl Bank {
@@ -83,6 +86,8 @@ impl Bank {
             fee_reserve: 4,
             pays_itself: Mutex::new(true),
             gives_change: Mutex::new(true),
+            enforces_locks: Mutex::new(true),
+            now: Mutex::new(1_000_000),
         };
         bank.add_keyset(kind, fee_ppk);
         bank
@@ -172,8 +177,19 @@ impl Bank {
 
     pub fn info(&self) -> MintInfo {
         let nut08 = Some(Supported { supported: *self.gives_change.lock().unwrap() });
-        let nuts = Nuts { nut08, ..Nuts::default() };
+        let locks = (*self.enforces_locks.lock().unwrap()).then_some(Supported::YES);
+        let nuts = Nuts { nut08, nut11: locks, nut14: locks, ..Nuts::default() };
         MintInfo { name: Some("test mint".to_owned()), nuts, ..MintInfo::default() }
+    }
+
+    /// Makes the mint one from before spending conditions.
+    pub fn ignore_locks(&self) {
+        *self.enforces_locks.lock().unwrap() = false;
+    }
+
+    /// Sets the clock of the mint, in seconds since 1970.
+    pub fn set_time(&self, now: u64) {
+        *self.now.lock().unwrap() = now;
     }
 
     /// Makes the mint keep what was paid too much, and say so.
@@ -204,6 +220,11 @@ impl Bank {
         let mut books = self.books();
         let fee = check_inputs(&books, &request.inputs)?;
         check_outputs(&books, &request.outputs)?;
+        let now = *self.now.lock().unwrap();
+        let locks = Spend { inputs: &request.inputs, outputs: &request.outputs, quote: None, now };
+        if locks.plan().and_then(|plan| plan.verify()).is_err() {
+            return refuse(ErrorCode::ProofVerificationFailed);
+        }
         let total_in: u64 = request.inputs.iter().map(|proof| proof.amount.to_u64()).sum();
         let total_out: u64 = request.outputs.iter().map(|output| output.amount.to_u64()).sum();
         if total_in != total_out + fee {

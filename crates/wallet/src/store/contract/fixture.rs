@@ -70,7 +70,7 @@ pub(super) fn proof(number: u8) -> ProofRecord {
 pub(super) fn prepared(amount: u64) -> State {
     let amount = Amount::from_u64(amount);
     let memo = Some("memo \u{1b} \u{0} ü".to_owned());
-    SendPrepared { amount, token_value: amount, fee: Amount::ZERO, swap: true, memo }.into()
+    SendPrepared { amount, token_value: amount, fee: Amount::ZERO, swap: true, memo, lock: None }.into()
 }
 
 /// A finished state.
