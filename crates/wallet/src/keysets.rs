@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use hazel_protocol::nut13::keyset_id_int;
 use hazel_protocol::{
     Amount, AmountError, CurrencyUnit, KeysResponse, KeysetId, KeysetInfo, KeysetKeys, KeysetVersion, KeysetWithKeys,
-    KeysetsResponse, Proof, PublicKey, input_fee, verify_keyset_id,
+    KeysetsResponse, MintUrl, Proof, PublicKey, input_fee, verify_keyset_id,
 };
 
 use crate::error::Violation;
@@ -17,11 +17,14 @@ use crate::ports::{KeysetRecord, Timestamp};
 /// Most keysets of one unit that a mint may list before the wallet stops asking for keys. A count.
 pub const MAX_KEYSETS_OF_UNIT: usize = 1000;
 
-/// Whether two keysets must not be in one wallet: their ids, short ids or NUT-13 derivation paths are the same.
+/// Whether two keysets must not be in one wallet: one mint shows the same short id for both, or they have one NUT-13 derivation path.
 ///
-/// Equal short ids would make tokens ambiguous; equal paths of version 1 ids would derive the same secrets for two mints.
-pub fn collide(a: &KeysetId, b: &KeysetId) -> bool {
-    a == b || a.short() == b.short() || (both_v1(a, b) && keyset_id_int(a) == keyset_id_int(b))
+/// Equal short ids of a mint would make its tokens ambiguous; equal paths of different version 1 ids would derive the same secrets
+/// twice. The same keyset at two mints is no collision: keys are public, so anybody can list them, and one counter serves both.
+pub fn collide((mint, id): (&MintUrl, &KeysetId), (other_mint, other): (&MintUrl, &KeysetId)) -> bool {
+    let same_short = mint == other_mint && id.short() == other.short();
+    let same_path = id != other && both_v1(id, other) && keyset_id_int(id) == keyset_id_int(other);
+    same_short || same_path
 }
 
 fn both_v1(a: &KeysetId, b: &KeysetId) -> bool {

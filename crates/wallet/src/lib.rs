@@ -88,7 +88,7 @@ pub use lock::{LOCK_KEYS, LockInfo, LockTerms};
 pub use melt::{MeltOutcome, PaidMelt, PreparedMelt};
 pub use mint::{Minted, PendingMint};
 pub use receive::{PreparedReceive, ReceiveOptions, Received, StoredReceive};
-pub use restore::{RestoreProgress, Restored};
+pub use restore::{RestoreOptions, RestoreProgress, Restored};
 pub use resume::{ResumeOutcome, Resumed};
 pub use seed::Seed;
 pub use send::{PreparedSend, SendOptions, SentToken};

@@ -292,6 +292,9 @@ pub struct RestoreScanning {
     pub keysets: Vec<KeysetScan>,
     /// Value of the unspent proofs found so far, in the minor unit.
     pub found: Amount,
+    /// Signatures so far that were none. A count.
+    #[serde(default)]
+    pub bad: u64,
 }
 
 /// How far the scan of one keyset got.

@@ -76,28 +76,29 @@ pub(crate) fn within(proofs: &[Proof], at_most: Amount) -> Result<(), Violation>
     }
 }
 
-/// Turns the signatures that a mint found again into proofs, one entry for each output asked for (NUT-09).
+/// Turns the signatures that a mint found again into proofs, one entry for each output asked for (NUT-09): none where it found
+/// nothing, a [`Violation`] as in [`signatures`] where it shows something that is no signature.
 ///
 /// # Errors
-/// [`Violation::Restored`] when the lists do not fit each other or the question, else as in [`signatures`].
+/// [`Violation::Restored`] when the lists do not fit each other or the question.
 pub(crate) fn restored(
     keysets: &Keysets,
     outputs: &[Derived],
     answer: &RestoreResponse,
     dleq: RequireDleq,
-) -> Result<Vec<Option<Proof>>, Violation> {
+) -> Result<Vec<Option<Result<Proof, Violation>>>, Violation> {
     if answer.outputs.len() != answer.signatures.len() {
         return Err(Violation::Restored);
     }
     let places: BTreeMap<PointBytes, usize> =
         outputs.iter().enumerate().map(|(place, output)| (PointBytes::from(&output.b), place)).collect();
-    let mut proofs = vec![None; outputs.len()];
+    let mut proofs: Vec<Option<Result<Proof, Violation>>> = vec![None; outputs.len()];
     for (output, signature) in answer.outputs.iter().zip(answer.signatures.iter()) {
         let place = *places.get(&output.b).ok_or(Violation::Restored)?;
         if proofs[place].is_some() {
             return Err(Violation::Restored);
         }
-        proofs[place] = Some(unblind(keysets, &outputs[place], signature, dleq)?);
+        proofs[place] = Some(unblind(keysets, &outputs[place], signature, dleq));
     }
     Ok(proofs)
 }

@@ -10,7 +10,7 @@ use hazel_protocol::{
     PointBytes, Proof, ProofState, RestoreRequest,
 };
 
-use crate::error::Error;
+use crate::error::{Error, Violation};
 use crate::keysets::{self, Keysets};
 use crate::lock::LockTerms;
 use crate::outputs::{self, Derived};
@@ -174,7 +174,7 @@ impl Wallet {
         let listed = self.inner.connector.keysets().await?;
         let change = self.check_listing(&Keysets::default(), &listed).await?;
         self.commit(Change::AddMint(AddMint { url: self.inner.mint.clone(), at })).await?;
-        self.commit(Change::RecordKeysets(change)).await?;
+        self.record_keysets(change).await?;
         self.record_info(info).await?;
         self.mint_record().await
     }
@@ -291,6 +291,14 @@ impl Wallet {
         Ok(Keysets::of_unit(records, &self.inner.unit))
     }
 
+    /// Asks the mint for its keysets and remembers what is new.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`], [`Error::Ambiguous`]; [`Error::HostileMint`] when a keyset does not bear checking.
+    pub async fn refresh_keysets(&self) -> Result<(), Error> {
+        self.refreshed_keysets().await.map(drop)
+    }
+
     /// The keysets as the mint lists them now; what it cannot change is compared with what is remembered.
     pub(crate) async fn refreshed_keysets(&self) -> Result<Keysets, Error> {
         let known = self.known_keysets().await?;
@@ -299,8 +307,20 @@ impl Wallet {
         if change.keysets.is_empty() {
             return Ok(known);
         }
-        self.commit(Change::RecordKeysets(change)).await?;
+        self.record_keysets(change).await?;
         self.known_keysets().await
+    }
+
+    /// Remembers keysets. One that collides with another is left out and not used; it must not keep the wallet from the others.
+    async fn record_keysets(&self, mut change: RecordKeysets) -> Result<(), Error> {
+        loop {
+            match self.commit(Change::RecordKeysets(change.clone())).await {
+                Err(ApplyError::Conflict(Conflict::KeysetCollides(shown, _, _))) if change.keysets.len() > 1 => {
+                    change.keysets.retain(|keyset| keyset.id != shown);
+                }
+                answer => return Ok(answer?),
+            }
+        }
     }
 
     /// As [`refreshed_keysets`](Self::refreshed_keysets), or as they are remembered when the mint does not answer.
@@ -389,13 +409,24 @@ impl Wallet {
         Ok(states)
     }
 
-    /// The proofs that the mint signed for some outputs, one entry for each (NUT-09).
+    /// The proofs that the mint signed for some outputs, one entry for each (NUT-09). One bad signature spoils the answer.
     pub(crate) async fn restore_outputs(
         &self,
         keysets: &Keysets,
         planned: &[PlannedOutput],
         lock: Option<&LockTerms>,
     ) -> Result<Vec<Option<Proof>>, Error> {
+        let proofs = self.restore_each(keysets, planned, lock).await?;
+        Ok(proofs.into_iter().map(Option::transpose).collect::<Result<_, Violation>>()?)
+    }
+
+    /// As [`restore_outputs`](Self::restore_outputs), with each bad signature in its place.
+    pub(crate) async fn restore_each(
+        &self,
+        keysets: &Keysets,
+        planned: &[PlannedOutput],
+        lock: Option<&LockTerms>,
+    ) -> Result<Vec<Option<Result<Proof, Violation>>>, Error> {
         let mut proofs = Vec::with_capacity(planned.len());
         for planned in planned.chunks(RESTORE_BATCH) {
             let derived = self.derive(planned, lock)?;

@@ -59,14 +59,19 @@ fn record_keysets(connection: &Connection, change: &RecordKeysets) -> Applied {
         return refused(Conflict::MintUnknown(change.mint.clone()));
     }
     for shown in &change.keysets {
-        match rows::keyset(connection, &shown.id)? {
-            Some(known) if known.mint == change.mint => {
+        match rows::keyset(connection, &change.mint, &shown.id)? {
+            Some(known) => {
                 if !unchanged(&known.keyset, shown) {
                     return refused(Conflict::KeysetChanged(shown.id));
                 }
-                run_one(connection, sql::SET_ACTIVE, (shown.id.as_bytes(), shown.active), "a keyset vanished")?;
+                run_one(
+                    connection,
+                    sql::SET_ACTIVE,
+                    (change.mint.as_str(), shown.id.as_bytes(), shown.active),
+                    "a keyset vanished",
+                )?;
             }
-            _ => add_keyset(connection, change, shown)?,
+            None => add_keyset(connection, change, shown)?,
         }
     }
     Ok(())
@@ -74,7 +79,7 @@ fn record_keysets(connection: &Connection, change: &RecordKeysets) -> Applied {
 
 fn add_keyset(connection: &Connection, change: &RecordKeysets, shown: &KeysetWithKeys) -> Applied {
     let path = path(&shown.id);
-    if let Some((other, mint)) = rows::colliding(connection, &shown.id, path)? {
+    if let Some((other, mint)) = rows::colliding(connection, &change.mint, &shown.id, path)? {
         return refused(Conflict::KeysetCollides(shown.id, other, mint));
     }
     let (id, short) = (shown.id.as_bytes(), shown.id.short());

@@ -32,7 +32,10 @@ pub const APPLICATION_ID: i32 = 0x485A_4C57;
 const MIGRATIONS: Migrations = Migrations {
     application_id: APPLICATION_ID,
     owner: "Hazel wallet",
-    steps: &[Migration { name: "base", sql: include_str!("migrations/0001_base.sql") }],
+    steps: &[
+        Migration { name: "base", sql: include_str!("migrations/0001_base.sql") },
+        Migration { name: "keysets of each mint", sql: include_str!("migrations/0002_keysets_of_each_mint.sql") },
+    ],
 };
 
 /// The memory of wallets in one SQLite file, held exclusively by this process.

@@ -86,17 +86,22 @@ pub(super) fn keysets(connection: &Connection, mint: &MintUrl) -> Result<Vec<Key
     all(connection, sql::KEYSETS, [mint.as_str()], keyset_record)
 }
 
-pub(super) fn keyset(connection: &Connection, id: &KeysetId) -> Result<Option<KeysetRecord>, StoreFault> {
-    one(connection, sql::KEYSET, [id.as_bytes()], keyset_record)
+pub(super) fn keyset(
+    connection: &Connection,
+    mint: &MintUrl,
+    id: &KeysetId,
+) -> Result<Option<KeysetRecord>, StoreFault> {
+    one(connection, sql::KEYSET, (mint.as_str(), id.as_bytes()), keyset_record)
 }
 
 /// A keyset that a new one cannot be told from.
 pub(super) fn colliding(
     connection: &Connection,
+    mint: &MintUrl,
     id: &KeysetId,
     path: Option<u32>,
 ) -> Result<Option<(KeysetId, MintUrl)>, StoreFault> {
-    one(connection, sql::COLLIDING, (id.as_bytes(), id.short().as_bytes(), path), |row| {
+    one(connection, sql::COLLIDING, (mint.as_str(), id.short().as_bytes(), path, id.as_bytes()), |row| {
         let row = Columns::of(row, "keysets");
         Ok((keyset_id(row, "keyset_id")?, row.parsed("mint")?))
     })

@@ -49,10 +49,11 @@ statements! {
     MINT = "SELECT url, info, added_at, refreshed_at FROM mints WHERE url = ?1";
 
     KEYSETS = "SELECT keyset_id, mint, active, body FROM keysets WHERE mint = ?1 ORDER BY keyset_id";
-    KEYSET = "SELECT keyset_id, mint, active, body FROM keysets WHERE keyset_id = ?1";
-    COLLIDING = "SELECT keyset_id, mint FROM keysets WHERE keyset_id = ?1 OR short_id = ?2 OR path = ?3 LIMIT 1";
+    KEYSET = "SELECT keyset_id, mint, active, body FROM keysets WHERE mint = ?1 AND keyset_id = ?2";
+    COLLIDING = "SELECT keyset_id, mint FROM keysets WHERE mint = ?1 AND short_id = ?2 \
+                 UNION ALL SELECT keyset_id, mint FROM keysets WHERE path = ?3 AND keyset_id <> ?4 LIMIT 1";
     ADD_KEYSET = "INSERT INTO keysets (keyset_id, mint, short_id, path, active, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-    SET_ACTIVE = "UPDATE keysets SET active = ?2 WHERE keyset_id = ?1";
+    SET_ACTIVE = "UPDATE keysets SET active = ?3 WHERE mint = ?1 AND keyset_id = ?2";
 
     COUNTER = "SELECT next FROM counters WHERE seed = ?1 AND keyset_id = ?2";
     SET_COUNTER = "INSERT INTO counters (seed, keyset_id, next) VALUES (?1, ?2, ?3) \

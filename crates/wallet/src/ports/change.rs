@@ -49,7 +49,7 @@ pub struct RecordInfo {
 /// See [`Change::RecordKeysets`]. The mint must have been added.
 ///
 /// Everything about a keyset but its `active` flag is fixed when it is first seen. Refused as a whole when one keyset
-/// contradicts that, belongs to another mint, or collides with another (see [`collide`](crate::keysets::collide)).
+/// contradicts that, or collides with another (see [`collide`](crate::keysets::collide)).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordKeysets {
     /// The mint.

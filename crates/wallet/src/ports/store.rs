@@ -17,7 +17,7 @@ pub enum Conflict {
     /// The mint shows other keys, another unit, fee or expiry under an id than before.
     #[error("the mint changed keyset {0}, which must never change")]
     KeysetChanged(KeysetId),
-    /// The keyset belongs to another mint, or its id cannot be told from another's.
+    /// Another keyset has the same short id at this mint, or the same derivation path at any.
     #[error("keyset {0} collides with keyset {1} of {2}")]
     KeysetCollides(KeysetId, KeysetId, MintUrl),
     /// A proof is unknown, held by another operation, or spent.

@@ -17,7 +17,7 @@ use crate::ports::{
 #[derive(Debug, Clone, Default)]
 struct Tables {
     mints: BTreeMap<MintUrl, MintRecord>,
-    keysets: BTreeMap<KeysetId, KeysetRecord>,
+    keysets: BTreeMap<(MintUrl, KeysetId), KeysetRecord>,
     counters: BTreeMap<(SeedFingerprint, KeysetId), u64>,
     proofs: BTreeMap<PointBytes, ProofRecord>,
     operations: BTreeMap<OperationId, OperationRecord>,
@@ -114,22 +114,20 @@ impl Tables {
             return Err(Conflict::MintUnknown(change.mint.clone()));
         }
         for shown in &change.keysets {
-            match self.keysets.get_mut(&shown.id) {
-                Some(known) if known.mint == change.mint => {
-                    if !unchanged(&known.keyset, shown) {
-                        return Err(Conflict::KeysetChanged(shown.id));
-                    }
-                    known.keyset.active = shown.active;
+            let place = (change.mint.clone(), shown.id);
+            if let Some(known) = self.keysets.get_mut(&place) {
+                if !unchanged(&known.keyset, shown) {
+                    return Err(Conflict::KeysetChanged(shown.id));
                 }
-                _ => {
-                    let other = self.keysets.values().find(|known| collide(&known.keyset.id, &shown.id));
-                    if let Some(other) = other {
-                        return Err(Conflict::KeysetCollides(shown.id, other.keyset.id, other.mint.clone()));
-                    }
-                    let record = KeysetRecord { mint: change.mint.clone(), keyset: shown.clone() };
-                    self.keysets.insert(shown.id, record);
-                }
+                known.keyset.active = shown.active;
+                continue;
             }
+            let collides = |known: &&KeysetRecord| collide((&known.mint, &known.keyset.id), (&change.mint, &shown.id));
+            if let Some(other) = self.keysets.values().find(collides) {
+                return Err(Conflict::KeysetCollides(shown.id, other.keyset.id, other.mint.clone()));
+            }
+            let record = KeysetRecord { mint: change.mint.clone(), keyset: shown.clone() };
+            self.keysets.insert(place, record);
         }
         Ok(())
     }

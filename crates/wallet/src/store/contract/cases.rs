@@ -112,18 +112,30 @@ async fn keysets_never_collide(store: &dyn Store) {
     }
     let of = |number, keysets| Change::RecordKeysets(RecordKeysets { mint: mint(number), keysets });
     ok(store, of(0, vec![keyset(0), keyset(1)])).await;
-    for number in [0, 1] {
-        let (shown, known) = (keyset(number).id, keyset(number).id);
-        let expected = Conflict::KeysetCollides(shown, known, mint(0));
-        assert_eq!(conflict(store, of(1, vec![keyset(2), keyset(number)])).await, expected);
-    }
-    let mut twin = keyset(1);
-    let mut bytes = twin.id.as_bytes().to_vec();
+    // Anybody can list the keyset of another mint; each has its own view of it.
+    let shared = KeysetWithKeys { active: false, ..keyset(0) };
+    ok(store, of(1, vec![keyset(2), shared.clone(), keyset(1)])).await;
+    let ids = |records: Vec<crate::ports::KeysetRecord>| -> Vec<_> {
+        records.into_iter().map(|record| (record.mint, record.keyset.id, record.keyset.active)).collect()
+    };
+    let first = ids(store.keysets(&mint(0)).await.expect("a read"));
+    assert!(first.contains(&(mint(0), keyset(0).id, true)) && first.len() == 2, "{first:?}");
+    let second = ids(store.keysets(&mint(1)).await.expect("a read"));
+    assert!(second.contains(&(mint(1), shared.id, false)) && second.len() == 3, "{second:?}");
+    let of_id = |bytes: &[u8]| hazel_protocol::KeysetId::from_bytes(bytes).expect("a sound id");
+    let mut bytes = keyset(1).id.as_bytes().to_vec();
     bytes[32] ^= 1;
-    twin.id = hazel_protocol::KeysetId::from_bytes(&bytes).expect("a sound id");
+    let twin = KeysetWithKeys { id: of_id(&bytes), ..keyset(1) };
     let expected = Conflict::KeysetCollides(twin.id, keyset(1).id, mint(0));
-    assert_eq!(conflict(store, of(1, vec![twin])).await, expected, "equal short ids");
-    ok(store, of(1, vec![keyset(2)])).await;
+    assert_eq!(conflict(store, of(0, vec![keyset(3), twin])).await, expected, "equal short ids at one mint");
+    // The path is the id modulo 2^31 - 1; adding that to an id leads to the same one.
+    let number = u64::from_be_bytes(*keyset(0).id.short().as_bytes()) + (1 << 31) - 1;
+    let on_path = KeysetWithKeys { id: of_id(&number.to_be_bytes()), ..keyset(0) };
+    let answer = conflict(store, of(1, vec![on_path.clone()])).await;
+    let found =
+        matches!(&answer, Conflict::KeysetCollides(shown, known, _) if (*shown, *known) == (on_path.id, keyset(0).id));
+    assert!(found, "equal derivation paths, at whichever mint: {answer}");
+    assert_eq!(store.keysets(&mint(0)).await.expect("a read").len(), 2, "refused as a whole");
 }
 
 async fn counters_are_taken_once(store: &dyn Store) {
