@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use ipnet::IpNet;
@@ -163,11 +163,13 @@ pub(super) async fn limit(
 fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(&address));
     let mut client = peer.to_canonical();
-    let named: Vec<&str> = headers.get_all(FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok()).collect();
-    let mut hops = named.iter().rev().flat_map(|value| value.rsplit(','));
+    // As bytes: a value that is no text holds the proxy's word after the client's, and must not be passed over whole.
+    let named: Vec<&[u8]> = headers.get_all(FORWARDED_FOR).iter().map(HeaderValue::as_bytes).collect();
+    let mut hops = named.iter().rev().flat_map(|value| value.rsplit(|byte| *byte == b','));
     while is_trusted(client) {
         // What is no address tells nothing of what stands before it.
-        let Some(hop) = hops.next().and_then(|hop| hop.trim().parse::<IpAddr>().ok()) else { break };
+        let hop = hops.next().and_then(|hop| std::str::from_utf8(hop).ok());
+        let Some(hop) = hop.and_then(|hop| hop.trim().parse::<IpAddr>().ok()) else { break };
         client = hop.to_canonical();
     }
     client
@@ -248,6 +250,15 @@ mod tests {
         assert_eq!(client(ip("10.0.0.1"), &headers, &trusted), ip("10.0.0.1"));
         headers.append(FORWARDED_FOR, "192.0.2.1, unknown".parse().expect("a value"));
         assert_eq!(client(ip("10.0.0.1"), &headers, &trusted), ip("10.0.0.1"));
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_hide_nobody() {
+        let trusted = vec!["10.0.0.0/8".parse().expect("a network")];
+        let mut headers = HeaderMap::new();
+        headers.append(FORWARDED_FOR, "198.51.100.7".parse().expect("a value"));
+        headers.append(FORWARDED_FOR, HeaderValue::from_bytes(b"\xff, 203.0.113.5").expect("a value"));
+        assert_eq!(client(ip("10.0.0.1"), &headers, &trusted), ip("203.0.113.5"));
     }
 
     #[test]
