@@ -6,10 +6,10 @@ use super::*;
 
 const QUOTE: &str = r#"{"amount": 1, "unit": "sat"}"#;
 
-/// Two quotes at once, and then one in 200 seconds: slower than any test.
+/// Two quotes at once, and then one in 20 seconds: a test that is slower than that has other troubles.
 fn slow(trusted_proxies: &[&str]) -> RateConfig {
     let trusted_proxies = trusted_proxies.iter().map(|text| text.parse().expect("a network")).collect();
-    RateConfig { per_second: 1, burst: 45, trusted_proxies }
+    RateConfig { per_second: 1, burst: 42, trusted_proxies }
 }
 
 async fn quote_from(served: &Served, client: &str) -> u16 {
@@ -26,7 +26,7 @@ async fn a_client_that_asks_too_fast_is_told_when_to_come_back() {
     let reply = post(served.address, "/v1/mint/quote/bolt11", QUOTE).await;
     assert_eq!(reply.refused(429), 10_000);
     let wait: u32 = reply.header("retry-after").expect("a time").parse().expect("seconds");
-    assert!((10..=20).contains(&wait), "{wait}");
+    assert!((1..=21).contains(&wait), "{wait}");
     // What is cheap is still to be had.
     assert_eq!(get(served.address, "/v1/keysets").await.status, 200);
 }

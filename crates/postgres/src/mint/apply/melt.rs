@@ -157,7 +157,11 @@ pub(super) async fn dispatch(tx: Tx<'_>, change: &DispatchMelt) -> Outcome {
     let dispatched =
         MeltProgress { not_after: Some(change.not_after), dispatched_by: Some(change.owner), ..melt.clone() };
     match row.state {
-        OperationState::Dispatched if melt == dispatched => return Ok(Applied::MeltQuote(quote)),
+        // The row that is read may not be durable yet: the answer waits for a write of its own.
+        OperationState::Dispatched if melt == dispatched => {
+            tx.mark().await?;
+            return Ok(Applied::MeltQuote(quote));
+        }
         OperationState::Reserved | OperationState::Unknown => {}
         _ => return refuse(Conflict::WrongState),
     }
@@ -203,7 +207,7 @@ async fn record_paid(tx: Tx<'_>, found: Standing, evidence: PaidEvidence) -> Out
     let quote = known(tx, sql::MELT_QUOTE, &melt.quote).await?;
     match row.state {
         OperationState::Reserved | OperationState::SetupComplete => return refuse(Conflict::WrongState),
-        OperationState::Paid => {}
+        OperationState::Paid => tx.mark().await?,
         OperationState::Dispatched | OperationState::Failed | OperationState::Unknown => {
             let paid = MeltProgress { paid: Some(evidence), ..melt };
             move_operation(tx, row.id, OperationState::Paid, &paid).await?;
@@ -216,7 +220,7 @@ async fn record_word(tx: Tx<'_>, found: Standing, change: &RecordMelt, word: Ope
     let (row, melt) = owned(found, change.owner)?;
     let quote = known(tx, sql::MELT_QUOTE, &melt.quote).await?;
     match row.state {
-        state if state == word => {}
+        state if state == word => tx.mark().await?,
         OperationState::Dispatched | OperationState::Unknown => {
             move_operation(tx, change.operation, word, &melt).await?;
         }

@@ -57,7 +57,10 @@ pub(super) async fn credit(tx: Tx<'_>, change: &CreditMintQuote) -> Outcome {
     let quote = known(tx, &change.quote).await?;
     let quote = match credited(tx, &change.credit).await? {
         Some(other) if other != change.quote => return corrupt("a credit that counted for another quote"),
-        Some(_) => quote,
+        Some(_) => {
+            tx.mark().await?;
+            quote
+        }
         None => add_credit(tx, &quote, &change.credit, change.amount, change.now).await?,
     };
     if let Some(cursor) = change.cursor {
