@@ -11,8 +11,7 @@ use crate::session::Session;
 
 pub(super) async fn run(session: &mut Session, args: SendArgs) -> Result<Report, Failure> {
     let wallet = session.selected_wallet().await?;
-    let options =
-        SendOptions { memo: args.memo.clone(), pay_receiver_fee: args.include_fee, ..SendOptions::default() };
+    let options = SendOptions { memo: args.memo.clone(), pay_receiver_fee: args.include_fee, ..SendOptions::default() };
     let prepared = match wallet.prepare_send(args.amount, options).await {
         Ok(prepared) => prepared,
         Err(error) => return Err(session.or_elsewhere(error.into(), args.amount, wallet.unit()).await),
