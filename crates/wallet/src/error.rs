@@ -148,6 +148,9 @@ pub enum Error {
     /// The terms of a lock that was asked for make no sense.
     #[error("the lock cannot be made: {0}")]
     Lock(&'static str),
+    /// An exchange would make nothing better.
+    #[error("the coins of this wallet are few and new already; nothing to do")]
+    NothingToConsolidate,
     /// No signature of this wallet would help.
     #[error("no lock of this token can be signed for by this wallet alone and beforehand")]
     NothingToSign,

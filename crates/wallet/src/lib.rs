@@ -15,6 +15,8 @@
 //! | [`Wallet::prepare_send`] | [`PreparedSend`] | [`SentToken`] |
 //! | [`Wallet::prepare_receive`] | [`PreparedReceive`] | [`Received`] |
 //! | [`Wallet::prepare_melt`] | [`PreparedMelt`] | [`MeltOutcome`] |
+//! | [`Wallet::prepare_take_back`] | [`PreparedReceive`]: what nobody has claimed of a token | [`Received`] |
+//! | [`Wallet::prepare_consolidate`] | [`PreparedConsolidation`] | [`Consolidated`] |
 //! | [`Wallet::restore`] | | [`Restored`] |
 //!
 //! # What counts as evidence
@@ -61,6 +63,7 @@
 //! }
 //! ```
 
+mod consolidate;
 pub mod error;
 pub mod evidence;
 mod exchange;
@@ -82,7 +85,9 @@ pub mod state;
 pub mod store;
 pub mod verify;
 mod wallet;
+mod watch;
 
+pub use consolidate::{Consolidated, PreparedConsolidation};
 pub use error::{Error, ErrorClass, Violation};
 pub use lock::{LOCK_KEYS, LockInfo, LockTerms};
 pub use melt::{MeltOutcome, PaidMelt, PreparedMelt};

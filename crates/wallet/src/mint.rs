@@ -5,8 +5,8 @@
 //! open.
 
 use hazel_protocol::{
-    Amount, ErrorCode, KeysetWithKeys, MAX_DESCRIPTION_BYTES, MintQuoteBolt11Request, MintQuoteBolt11Response,
-    MintQuoteState, MintRequest, Proof, QuoteId,
+    Amount, BlindedMessage, ErrorCode, KeysetWithKeys, MAX_DESCRIPTION_BYTES, MintQuoteBolt11Request,
+    MintQuoteBolt11Response, MintQuoteState, MintRequest, Proof, QuoteId, SecretKey, nut20,
 };
 
 use crate::error::{Error, Violation};
@@ -58,7 +58,9 @@ impl Wallet {
         // An amount that cannot be issued should not be paid for.
         amount.split(&self.keyset_for_outputs(&keysets)?.keys.amounts())?;
         let description = description.filter(|text| !text.is_empty()).map(cut);
-        let request = MintQuoteBolt11Request { amount, unit: self.inner.unit.clone(), description, pubkey: None };
+        let lock = self.new_quote_lock().await?;
+        let pubkey = lock.map(|lock| Ok::<_, Error>(self.quote_key(&lock)?.public_key(self.curve()))).transpose()?;
+        let request = MintQuoteBolt11Request { amount, unit: self.inner.unit.clone(), description, pubkey };
         let answer = self.inner.connector.mint_quote_bolt11(&request).await?;
         check_quote(&request, &answer)?;
         let quoted = MintQuoted {
@@ -67,9 +69,26 @@ impl Wallet {
             amount,
             expiry: answer.expiry,
             paid: answer.state == MintQuoteState::Paid,
+            lock,
         };
         let saga = self.begin(quoted, Moves::default(), Vec::new()).await?;
         Ok(PendingMint { saga })
+    }
+
+    /// What a new quote is locked with, where the mint can do that (NUT-20): whoever learns the quote's id still cannot take its
+    /// ecash. The key derives from the seed and these random bytes, which are stored with the quote.
+    async fn new_quote_lock(&self) -> Result<Option<[u8; 16]>, Error> {
+        let info = self.mint_record().await?.info;
+        if !info.and_then(|info| info.nuts.nut20).is_some_and(|nut20| nut20.supported) {
+            return Ok(None);
+        }
+        let mut lock = [0; 16];
+        self.inner.environment.fill_random(&mut lock);
+        Ok(Some(lock))
+    }
+
+    fn quote_key(&self, lock: &[u8; 16]) -> Result<SecretKey, Error> {
+        self.inner.seed.derive_key("quote", lock).map_err(|_| Error::Bug("a key of the wallet is unusable"))
     }
 
     /// The invoices that wait to be paid, oldest first, but for those this process works on.
@@ -99,6 +118,9 @@ fn cut(text: &str) -> String {
 fn check_quote(asked: &MintQuoteBolt11Request, answer: &MintQuoteBolt11Response) -> Result<(), Violation> {
     if answer.unit != asked.unit || answer.amount.is_some_and(|amount| amount != asked.amount) {
         return Err(Violation::Quote("another amount or unit"));
+    }
+    if asked.pubkey.is_some() && answer.pubkey != asked.pubkey {
+        return Err(Violation::Quote("not locked to the key that was given"));
     }
     if answer.state == MintQuoteState::Issued {
         return Err(Violation::IssuedElsewhere);
@@ -241,12 +263,22 @@ impl Wallet {
         let keyset: &KeysetWithKeys = self.keyset_for_outputs(keysets)?;
         let from = self.next_counter(keyset.id).await?;
         let outputs = outputs::plan(keyset, from, &[(quoted.amount, Purpose::Keep)])?;
-        let request =
-            MintRequest { quote: quoted.quote.clone(), outputs: self.messages(&outputs, None)?, signature: None };
+        let messages = self.messages(&outputs, None)?;
+        let signature = quoted.lock.map(|lock| self.sign_quote(&lock, &quoted.quote, &messages)).transpose()?;
+        let request = MintRequest { quote: quoted.quote.clone(), outputs: messages, signature };
         let counters = take(keyset, from, &outputs);
         let dispatch = Dispatch::FIRST;
         let requested = MintRequested { quoted: quoted.clone(), request, outputs, dispatch, superseded: Vec::new() };
         Ok((requested, counters))
+    }
+}
+
+impl Wallet {
+    /// The signature over quote and outputs by the key that the quote is locked to (NUT-20).
+    fn sign_quote(&self, lock: &[u8; 16], quote: &QuoteId, outputs: &[BlindedMessage]) -> Result<String, Error> {
+        let mut entropy = [0; 32];
+        self.inner.environment.fill_random(&mut entropy);
+        Ok(nut20::sign(self.curve(), &self.quote_key(lock)?, quote, outputs, &entropy))
     }
 }
 

@@ -178,6 +178,13 @@ impl Wallet {
         Ok(Found { unspent, spent, next, bad })
     }
 
+    /// Those of the proofs that the wallet does not have yet.
+    pub(crate) async fn unknown(&self, proofs: Vec<ProofRecord>) -> Result<Vec<ProofRecord>, Error> {
+        let ys: Vec<PointBytes> = proofs.iter().map(|proof| proof.y).collect();
+        let known = self.inner.store.proofs_by_y(&ys).await?;
+        Ok(proofs.into_iter().zip(known).filter(|(_, known)| known.is_none()).map(|(proof, _)| proof).collect())
+    }
+
     /// Keyset and counter of each output of an unfinished operation, but for `own`.
     async fn outputs_in_flight(&self, own: &[PlannedOutput]) -> Result<BTreeSet<(KeysetId, u64)>, Error> {
         let unfinished = self.inner.store.unfinished(&self.inner.mint, &self.inner.unit).await?;
@@ -235,7 +242,7 @@ impl Saga<RestoreScanning> {
         if !spent.is_empty() {
             wallet.commit(Change::MarkSpent(MarkSpent { ys: spent })).await?;
         }
-        let new = self.unknown(new).await?;
+        let new = wallet.unknown(new).await?;
         next.found = Amount::checked_sum(new.iter().map(|proof| proof.proof.amount))?.checked_add(next.found)?;
         next.keysets[number] = scan;
         let counters = counter.map(|next| CounterStep::AtLeast { keyset: scan.keyset, next }).into_iter().collect();
@@ -243,13 +250,7 @@ impl Saga<RestoreScanning> {
         Ok(())
     }
 
-    async fn unknown(&self, proofs: Vec<ProofRecord>) -> Result<Vec<ProofRecord>, Error> {
-        let ys: Vec<PointBytes> = proofs.iter().map(|proof| proof.y).collect();
-        let known = self.wallet.inner.store.proofs_by_y(&ys).await?;
-        Ok(proofs.into_iter().zip(known).filter(|(_, known)| known.is_none()).map(|(proof, _)| proof).collect())
-    }
-
-    async fn complete(self, shared: Vec<KeysetId>) -> Result<Restored, Error> {
+    pub(crate) async fn complete(self, shared: Vec<KeysetId>) -> Result<Restored, Error> {
         let amount = self.state.found;
         let history = HistoryEntry {
             operation: self.id,

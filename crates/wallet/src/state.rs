@@ -102,6 +102,9 @@ pub struct MintQuoted {
     pub expiry: Option<u64>,
     /// Whether the mint said that it is paid.
     pub paid: bool,
+    /// What the key that the quote is locked to derives from (NUT-20), with the seed; none for a quote without a lock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<[u8; 16]>,
 }
 
 /// The paid quote was exchanged for signatures, or is about to be.

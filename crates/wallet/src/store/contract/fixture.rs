@@ -86,6 +86,7 @@ pub(super) fn expired() -> State {
         amount: Amount::from_u64(5),
         expiry: Some(u64::MAX),
         paid: false,
+        lock: None,
     };
     MintExpired { quoted }.into()
 }
