@@ -10,11 +10,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use hazel_mint::ports::Store;
 use hazel_mint::store::contract::Snapshot;
-use hazel_sqlite::{MintStore, OpenOptions};
+use hazel_sqlite::{MintStore, OpenError, OpenOptions};
 use shim::{DiskFile, EIO, ENOSPC, Event, Fault, SimulatedDisk};
 use support::workload::{Plan, Step, Told, setup};
 use support::{file, options};
@@ -55,9 +56,21 @@ fn template() -> Vec<u8> {
     fs::read(disk.path()).expect("the ledger")
 }
 
+/// Opens a ledger that was just closed. A child that another test of this process starts at that moment holds every open file until it
+/// has begun its own program, and with them the lock.
+fn reopen(path: &Path) -> MintStore {
+    let patience = Instant::now() + Duration::from_secs(30);
+    loop {
+        match MintStore::open(path, &options()) {
+            Err(OpenError::InUse { .. }) if Instant::now() < patience => std::thread::sleep(Duration::from_millis(20)),
+            opened => return opened.expect("the ledger opens"),
+        }
+    }
+}
+
 /// What the ledger at `path` holds.
 fn look(path: &Path) -> Snapshot {
-    let store = MintStore::open(path, &options()).expect("the ledger opens");
+    let store = reopen(path);
     runtime().block_on(Snapshot::take(&store, &plan().known()))
 }
 
