@@ -61,12 +61,15 @@
 //! | [`proof`] | proofs, blinded messages, blind signatures | 00 |
 //! | [`messages`] | the bodies of requests and answers | 01 to 09, 23 |
 //! | [`token`] | tokens of versions 3 and 4 | 00 |
+//! | [`request`], [`nip19`] | payment requests, and users of Nostr that they name | 18, 26 |
 //! | [`nut08`], [`nut13`], [`nut20`] | blank outputs, secrets from a seed, what is signed for a quote | 08, 13, 20 |
 //! | [`error`](mod@error) | all error codes | all |
 //! | [`limits`], [`bounded`], [`json`] | how much a peer may send, and how it is read | |
 
 pub mod amount;
+mod bech32;
 pub mod bounded;
+mod cbor;
 pub mod conditions;
 pub mod crypto;
 pub mod dleq;
@@ -76,12 +79,14 @@ pub mod json;
 pub mod keyset;
 pub mod limits;
 pub mod messages;
+pub mod nip19;
 pub mod nut08;
 pub mod nut13;
 pub mod nut20;
 pub mod point;
 pub mod proof;
 pub mod quote;
+pub mod request;
 pub mod scalar;
 #[cfg(feature = "schema")]
 mod schema;
@@ -92,7 +97,9 @@ pub mod unit;
 pub mod url;
 
 pub use amount::{Amount, AmountError, input_fee};
+pub use bech32::Bech32Error;
 pub use bounded::{BoundedVec, TooManyItems};
+pub use cbor::CborError;
 pub use crypto::{Curve, DleqError, InfinityError};
 pub use dleq::{Dleq, ProofDleq};
 pub use error::{ErrorCode, ErrorResponse};
@@ -103,15 +110,20 @@ pub use keyset::{
 };
 pub use limits::*;
 pub use messages::*;
+pub use nip19::{NostrProfile, NostrProfileError};
 pub use point::{PointBytes, PointError, PublicKey};
 pub use proof::{BlindSignature, BlindedMessage, Inputs, Outputs, Proof, Witness, WitnessTooLong};
 pub use quote::{QuoteId, QuoteIdError};
+pub use request::{
+    LockKind, PaymentPayload, PaymentRequest, PaymentRequestError, RequestParts, RequestedLock, Transport,
+    TransportTarget,
+};
 pub use scalar::{BlindingFactor, Scalar32, ScalarError, SecretKey};
 pub use secret::{Secret, SecretError};
 pub use text::neutralise;
 pub use token::{Token, TokenError, TokenProof, TokenV3, TokenV3Entry, TokenV4};
 pub use unit::{CurrencyUnit, CustomUnit, UnitError};
-pub use url::{MintUrl, MintUrlError};
+pub use url::{EndpointUrl, MintUrl, MintUrlError};
 
 /// Runs the example of the readme.
 #[cfg(doctest)]

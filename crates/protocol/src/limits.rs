@@ -42,6 +42,24 @@ pub const MAX_UNIT_BYTES: usize = 32;
 pub const MAX_TOKEN_BYTES: usize = 1_048_576;
 /// Most proofs in one token (NUT-00). A count.
 pub const MAX_TOKEN_PROOFS: usize = 4000;
+/// Longest payment request (NUT-18, NUT-26), in bytes of text.
+pub const MAX_PAYMENT_REQUEST_BYTES: usize = 16_384;
+/// Longest id of a payment (NUT-18), in bytes of UTF-8.
+pub const MAX_PAYMENT_ID_BYTES: usize = 128;
+/// Most mints in one payment request (NUT-18). A count.
+pub const MAX_REQUEST_MINTS: usize = 64;
+/// Most transports in one payment request (NUT-18). A count.
+pub const MAX_TRANSPORTS: usize = 16;
+/// Most tags of a transport or lock in a payment request (NUT-18). A count.
+pub const MAX_REQUEST_TAGS: usize = 32;
+/// Most texts in one tag of a payment request, its name among them (NUT-18). A count.
+pub const MAX_TAG_TEXTS: usize = 32;
+/// Longest text in a tag of a payment request (NUT-26), in bytes of UTF-8.
+pub const MAX_TAG_TEXT_BYTES: usize = 255;
+/// Most relays of one user of Nostr (NIP-19). A count.
+pub const MAX_RELAYS: usize = 16;
+/// Longest address of a relay of Nostr (NIP-19), in bytes.
+pub const MAX_RELAY_BYTES: usize = 255;
 /// Longest text in what a mint says about itself (NUT-06), in bytes of UTF-8.
 pub const MAX_INFO_TEXT_BYTES: usize = 16_384;
 /// Longest list in what a mint says about itself (NUT-06). A count.

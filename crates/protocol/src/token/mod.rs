@@ -9,7 +9,6 @@
 //!
 //! A token cannot exist with no proofs, with more than [`MAX_TOKEN_PROOFS`], or with the same secret twice.
 
-mod cbor;
 mod v3;
 mod v4;
 
@@ -28,10 +27,11 @@ pub use v3::{TokenV3, TokenV3Entry};
 pub use v4::TokenV4;
 
 use crate::amount::{Amount, AmountError};
+use crate::cbor::CborError;
 use crate::dleq::ProofDleq;
 use crate::json::JsonError;
 use crate::keyset::{KeysetError, KeysetId, TokenKeysetId};
-use crate::limits::{MAX_MEMO_BYTES, MAX_NESTING, MAX_TOKEN_BYTES, MAX_TOKEN_PROOFS};
+use crate::limits::{MAX_MEMO_BYTES, MAX_TOKEN_BYTES, MAX_TOKEN_PROOFS};
 use crate::point::{PointBytes, PointError};
 use crate::proof::{Proof, Witness, WitnessTooLong};
 use crate::scalar::ScalarError;
@@ -69,16 +69,7 @@ pub enum TokenError {
     Json(#[from] JsonError),
     /// The content of a version 4 token is not what it should be.
     #[error("the token is malformed: {0}")]
-    Cbor(String),
-    /// A field is missing.
-    #[error("the token is malformed: the field {0:?} is missing")]
-    MissingField(&'static str),
-    /// A field is given twice.
-    #[error("the token is malformed: the field {0:?} is given twice")]
-    DuplicateField(&'static str),
-    /// Values are nested too deeply.
-    #[error("the token is malformed: more than {MAX_NESTING} levels deep")]
-    TooDeep,
+    Cbor(#[from] CborError),
     /// Something follows the content.
     #[error("the token is malformed: it has trailing bytes")]
     TrailingBytes,

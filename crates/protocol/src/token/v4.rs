@@ -6,9 +6,9 @@ use std::fmt;
 use minicbor::{Decoder, Encoder};
 use zeroize::Zeroizing;
 
-use super::cbor::{Slot, each_field, each_item, malformed, optional};
 use super::{RAW_PREFIX, TokenError, TokenProof, check, write_text};
 use crate::amount::Amount;
+use crate::cbor::{Encoded, Slot, bytes, count, each_field, each_item, malformed, optional, text};
 use crate::dleq::ProofDleq;
 use crate::keyset::TokenKeysetId;
 use crate::limits::{MAX_TOKEN_BYTES, MAX_TOKEN_PROOFS};
@@ -35,7 +35,17 @@ impl TokenV4 {
     /// [`TokenError`] when there are no proofs, too many, the same one twice, the memo is too long, or the text would be
     /// longer than [`MAX_TOKEN_BYTES`].
     pub fn new(mint: MintUrl, unit: CurrencyUnit, memo: Option<String>, proofs: &[Proof]) -> Result<Self, TokenError> {
-        let token = Self::checked(mint, unit, memo, proofs.iter().map(TokenProof::from).collect())?;
+        Self::of_token_proofs(mint, unit, memo, proofs.iter().map(TokenProof::from).collect())
+    }
+
+    /// As [`TokenV4::new`], for proofs whose keyset ids may be short.
+    pub(crate) fn of_token_proofs(
+        mint: MintUrl,
+        unit: CurrencyUnit,
+        memo: Option<String>,
+        proofs: Vec<TokenProof>,
+    ) -> Result<Self, TokenError> {
+        let token = Self::checked(mint, unit, memo, proofs)?;
         // Four characters for three bytes, and the prefix with its scheme.
         if token.to_cbor().len() > (MAX_TOKEN_BYTES - 16) / 4 * 3 {
             return Err(TokenError::TooLong);
@@ -142,12 +152,6 @@ fn group(proofs: &mut [TokenProof]) {
     proofs.sort_by_key(|proof| order.get(&proof.id).copied());
 }
 
-type Encoded = Result<(), minicbor::encode::Error<std::convert::Infallible>>;
-
-fn count(length: usize) -> u64 {
-    u64::try_from(length).expect("lengths in memory fit into 64 bits")
-}
-
 fn encode_group(e: &mut Encoder<Vec<u8>>, proofs: &[TokenProof]) -> Encoded {
     let Some(first) = proofs.first() else {
         return Ok(());
@@ -179,7 +183,7 @@ fn decode_token(d: &mut Decoder<'_>) -> Result<TokenV4, TokenError> {
     let mut unit = Slot::new("u");
     let mut memo = Slot::new("d");
     let mut proofs = Slot::new("t");
-    each_field(d, |d, field| {
+    each_field::<TokenError>(d, |d, field| {
         match field {
             "m" => mint.fill(text(d)?.parse()?)?,
             "u" => unit.fill(text(d)?.parse()?)?,
@@ -194,10 +198,10 @@ fn decode_token(d: &mut Decoder<'_>) -> Result<TokenV4, TokenError> {
 
 fn decode_groups(d: &mut Decoder<'_>) -> Result<Vec<TokenProof>, TokenError> {
     let mut all = Vec::new();
-    each_item(d, |d| {
+    each_item::<TokenError>(d, |d| {
         let mut id = Slot::new("i");
         let mut proofs = Slot::new("p");
-        each_field(d, |d, field| {
+        each_field::<TokenError>(d, |d, field| {
             match field {
                 "i" => id.fill(TokenKeysetId::from_bytes(bytes(d)?)?)?,
                 "p" => proofs.fill(decode_proofs(d, MAX_TOKEN_PROOFS - all.len())?)?,
@@ -215,7 +219,7 @@ fn decode_groups(d: &mut Decoder<'_>) -> Result<Vec<TokenProof>, TokenError> {
 /// Reads at most `limit` proofs. Their keyset id is a placeholder, for it may come after them.
 fn decode_proofs(d: &mut Decoder<'_>, limit: usize) -> Result<Vec<TokenProof>, TokenError> {
     let mut proofs = Vec::new();
-    each_item(d, |d| {
+    each_item::<TokenError>(d, |d| {
         if proofs.len() == limit {
             return Err(TokenError::TooManyProofs);
         }
@@ -231,7 +235,7 @@ fn decode_proof(d: &mut Decoder<'_>) -> Result<TokenProof, TokenError> {
     let mut c = Slot::new("c");
     let mut dleq = Slot::new("d");
     let mut witness = Slot::new("w");
-    each_field(d, |d, field| {
+    each_field::<TokenError>(d, |d, field| {
         match field {
             "a" => amount.fill(Amount::from_u64(d.u64().map_err(malformed)?))?,
             "s" => secret.fill(Secret::new(text(d)?)?)?,
@@ -256,7 +260,7 @@ fn decode_dleq(d: &mut Decoder<'_>) -> Result<ProofDleq, TokenError> {
     let mut e = Slot::new("e");
     let mut s = Slot::new("s");
     let mut r = Slot::new("r");
-    each_field(d, |d, field| {
+    each_field::<TokenError>(d, |d, field| {
         match field {
             "e" => e.fill(scalar(d)?)?,
             "s" => s.fill(scalar(d)?)?,
@@ -272,12 +276,4 @@ fn scalar(d: &mut Decoder<'_>) -> Result<Scalar32, TokenError> {
     let bytes = bytes(d)?;
     let bytes = bytes.try_into().map_err(|_| ScalarError::Length(bytes.len()))?;
     Ok(Scalar32::from_bytes(bytes))
-}
-
-fn text<'b>(d: &mut Decoder<'b>) -> Result<&'b str, TokenError> {
-    d.str().map_err(malformed)
-}
-
-fn bytes<'b>(d: &mut Decoder<'b>) -> Result<&'b [u8], TokenError> {
-    d.bytes().map_err(malformed)
 }
