@@ -83,14 +83,31 @@ impl Wallet {
     pub(crate) fn draft(&self, amounts: &[u64]) -> Draft {
         let mut draft = Draft { messages: Vec::new(), hidden: Vec::new() };
         for amount in amounts {
-            let counter = self.counter.fetch_add(1, Ordering::Relaxed);
-            let (secret, r) = nut13::derive(&self.seed, &self.keyset, counter).expect("derives");
-            let b = blind(&self.curve, &secret.y(), &r).expect("no infinity");
-            let amount = Amount::from_u64(*amount);
-            draft.messages.push(BlindedMessage { amount, id: self.keyset, b: PointBytes::from(&b) });
-            draft.hidden.push((secret, r));
+            let (secret, r) = self.derive();
+            self.blind_into(&mut draft, *amount, secret, r);
         }
         draft
+    }
+
+    /// New blinded messages of one value for secrets of the caller's own.
+    pub(crate) fn draft_secrets(&self, amount: u64, secrets: &[Secret]) -> Draft {
+        let mut draft = Draft { messages: Vec::new(), hidden: Vec::new() };
+        for secret in secrets {
+            self.blind_into(&mut draft, amount, secret.clone(), self.derive().1);
+        }
+        draft
+    }
+
+    fn derive(&self) -> (Secret, BlindingFactor) {
+        let counter = self.counter.fetch_add(1, Ordering::Relaxed);
+        nut13::derive(&self.seed, &self.keyset, counter).expect("derives")
+    }
+
+    fn blind_into(&self, draft: &mut Draft, amount: u64, secret: Secret, r: BlindingFactor) {
+        let b = blind(&self.curve, &secret.y(), &r).expect("no infinity");
+        let amount = Amount::from_u64(amount);
+        draft.messages.push(BlindedMessage { amount, id: self.keyset, b: PointBytes::from(&b) });
+        draft.hidden.push((secret, r));
     }
 
     /// Messages that add up to `total` in powers of two.
@@ -181,6 +198,12 @@ impl Wallet {
     pub(crate) async fn mint_ones(&self, amount: usize) -> Vec<Proof> {
         let draft = self.draft(&vec![1; amount]);
         self.mint_into(u64::try_from(amount).expect("small"), &draft).await
+    }
+
+    /// Mints one proof of `amount` for each secret of the caller's own.
+    pub(crate) async fn mint_secrets(&self, amount: u64, secrets: &[Secret]) -> Vec<Proof> {
+        let total = amount * u64::try_from(secrets.len()).expect("small");
+        self.mint_into(total, &self.draft_secrets(amount, secrets)).await
     }
 
     async fn mint_into(&self, amount: u64, draft: &Draft) -> Vec<Proof> {

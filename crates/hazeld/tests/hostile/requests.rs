@@ -1,14 +1,11 @@
-//! Requests that no honest wallet sends, to the real process: each is refused with a 4xx that says why, and changes nothing.
-//!
-//! `docs/hostile.md` lists what a mint must survive, and for each line the test that shows it; the tables for single requests are here.
-
-mod client;
+//! Single requests that no honest wallet sends: each is refused with a 4xx that says why, and changes nothing.
 
 use std::path::PathBuf;
 
-use client::{Answer, Books, Hazeld, Launch, Wallet, audit};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use crate::client::{Answer, Books, Hazeld, Launch, Wallet, audit, sum};
 
 /// Not a header that means anything.
 const PLAIN: (&str, &str) = ("x-plain", "1");
@@ -233,7 +230,7 @@ async fn fees_that_are_evaded() {
         assert_eq!(answer.code(), Some(11_005), "{what}: {answer:?}");
     }
     let change = wallet.swap(&coins).await;
-    assert_eq!(client::sum(&change), 14, "four inputs at 100 ppk cost one");
+    assert_eq!(sum(&change), 14, "four inputs at 100 ppk cost one");
     mint.stop();
     audit(&folder.path().join("mint.sqlite")).assert_settled(14);
 }
