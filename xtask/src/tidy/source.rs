@@ -191,7 +191,8 @@ impl Source {
 
     /// The text of a `#[path = "..."]` that ends just before token `index`, a visibility in between aside.
     fn path_attribute(&self, index: usize) -> Option<String> {
-        let attribute = self.attributes().filter(|range| range.end < index && index - range.end <= 5).last()?;
+        let is_near = |end: usize| end < index && index - end <= 5 && (end..index).all(|at| self.word(at) != ";");
+        let attribute = self.attributes().filter(|range| is_near(range.end)).last()?;
         let literal = self.reads(attribute.start, &["path", "="]).then(|| self.word(attribute.start + 2))?;
         Some(literal.trim_matches('"').to_owned())
     }
@@ -336,12 +337,12 @@ mod tests {
 
     #[test]
     fn child_modules_know_where_they_stand() {
-        let text =
-            "pub mod a;\nmod outer { mod b; }\n#[cfg(test)]\nmod tests;\n#[path = \"x/y.rs\"]\npub(crate) mod c;\n";
+        let text = "pub mod a;\nmod outer { mod b; }\n#[cfg(test)]\nmod tests;\n#[path = \"x/y.rs\"]\npub(crate) mod c;\nmod d;\n";
         let found = Source::new("a.rs", text, false).child_modules();
         let names: Vec<_> = found.iter().map(|m| (m.name.as_str(), m.inside.len(), m.test)).collect();
-        assert_eq!(names, [("a", 0, false), ("b", 1, false), ("tests", 0, true), ("c", 0, false)]);
+        assert_eq!(names, [("a", 0, false), ("b", 1, false), ("tests", 0, true), ("c", 0, false), ("d", 0, false)]);
         assert_eq!(found[3].path.as_deref(), Some("x/y.rs"));
+        assert_eq!(found[4].path, None, "the path is the one module's");
     }
 
     #[test]
