@@ -3,17 +3,15 @@
 mod client;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use client::{Answer, Api, Hazeld, Launch, Wallet};
+use client::{Answer, Launch, NEVER_MS, Server, Wallet, rotate};
 use hazel_lightning::fake::InvoiceSpec;
 use hazel_protocol::{
     Curve, ErrorCode, KeysResponse, KeysetsResponse, MeltQuoteBolt11Response, MintQuoteBolt11Response, MintQuoteState,
     Proof, SecretKey,
 };
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 /// The codes that only a mint with authentication gives, which this one does not serve (NUT-21, NUT-22).
 const NOT_SERVED: &[ErrorCode] = &[
@@ -24,56 +22,6 @@ const NOT_SERVED: &[ErrorCode] = &[
     ErrorCode::BatMintAmountExceeded,
     ErrorCode::BatMintRateExceeded,
 ];
-
-/// Longer than any test.
-const NEVER_MS: u64 = 24 * 3_600 * 1_000;
-
-/// A mint run from a configuration of its own.
-struct Server {
-    _folder: TempDir,
-    mint: Hazeld,
-}
-
-impl Server {
-    /// Starts one with these lines in the sections of its configuration, and these further sections.
-    fn start(in_mint: &str, in_lightning: &str, sections: &str) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let seed = folder.path().join("seed");
-        assert!(Launch::hazeld(&["seed", "new", "--file"]).arg(&seed).output().status.success());
-        let path = folder.path().join("hazeld.toml");
-        std::fs::write(&path, configuration(in_mint, in_lightning, sections)).expect("written");
-        let mint = Launch::hazeld(&["start", "--config"]).arg(&path).start();
-        Self { _folder: folder, mint }
-    }
-
-    fn api(&self) -> Api {
-        Api::new(self.mint.url())
-    }
-}
-
-fn configuration(in_mint: &str, in_lightning: &str, sections: &str) -> String {
-    format!(
-        r#"
-        {sections}
-        [mint]
-        name = "errors"
-        {in_mint}
-        [http]
-        listen = "127.0.0.1:0"
-        [database]
-        url = "sqlite:mint.sqlite"
-        [seed]
-        file = "seed"
-        [lightning]
-        backend = "fake"
-        i_know_this_is_not_real_money = true
-        reserve_min_msat = 0
-        reserve_ppm = 0
-        pay_after_ms = 0
-        {in_lightning}
-        "#
-    )
-}
 
 /// What was produced: each code once, by the first case that gave it.
 #[derive(Default)]
@@ -285,9 +233,4 @@ async fn rotated(produced: &mut Produced) {
     let answer = wallet.api.post("/v1/swap", &swap(&coins, &json!(wallet.draft(&[1]).messages))).await;
     produced.expect("the former keyset", ErrorCode::KeysetInactive, &answer);
     mint.stop();
-}
-
-fn rotate(folder: &Path) {
-    let done = Launch::hazeld(&["keyset", "rotate", "--unit", "sat", "--data-dir"]).arg(folder).output();
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
 }

@@ -32,7 +32,7 @@ impl Ring {
     /// A signature in hex. `entropy` makes signatures over one message differ.
     pub(crate) fn sign(&self, number: u8, digest: &[u8; 32], entropy: u8) -> String {
         let bytes = sign_digest(&self.0, &secret_key(number), digest, &[entropy; 32]);
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+        bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
     }
 }
 
@@ -80,12 +80,14 @@ impl Table {
     }
 
     /// A lock to key 1.
+    #[expect(clippy::needless_pass_by_value, reason = "a table of literals reads better without references")]
     fn p2pk(&mut self, opens: bool, what: &str, tags: Value, with: With<'_>) {
         let text = self.lock("P2PK", &self.ring.key(1), &tags);
         self.add(opens, what, &text, with);
     }
 
     /// A lock to [`HASH`].
+    #[expect(clippy::needless_pass_by_value, reason = "a table of literals reads better without references")]
     fn htlc(&mut self, opens: bool, what: &str, tags: Value, with: With<'_>) {
         let text = self.lock("HTLC", HASH, &tags);
         self.add(opens, what, &text, with);
@@ -334,7 +336,8 @@ const EVERYBODY: With<'static> = With::Preimage(Value::Null, &[1, 2, 3]);
 async fn malformed_tags() {
     let mut table = Table::new();
     let (one, two, three) = (table.ring.key(1), table.ring.key(2), table.ring.key(3));
-    let mirrored = if one.starts_with("02") { format!("03{}", &one[2..]) } else { format!("02{}", &one[2..]) };
+    let (parity, x) = one.split_at(2);
+    let mirrored = format!("{}{x}", if parity == "02" { "03" } else { "02" });
     let counts =
         ["0", "-1", "2147483648", "4294967297", "18446744073709551617", "two", "4", "1.0", "+1", " 1", "1e0", ""];
     for count in counts {
@@ -377,7 +380,7 @@ async fn malformed_tags() {
 }
 
 fn many_of(tag: &str, keys: &[String]) -> Value {
-    Value::from_iter(std::iter::once(tag.to_owned()).chain(keys.iter().cloned()))
+    std::iter::once(tag.to_owned()).chain(keys.iter().cloned()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

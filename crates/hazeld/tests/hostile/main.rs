@@ -7,5 +7,6 @@
 mod client;
 
 mod locks;
+mod replays;
 mod requests;
 mod whole;

@@ -44,34 +44,34 @@ async fn a_signature_holds_every_input_and_output_of_a_swap() {
     let (wallet, ring) = (Wallet::open(mint.url(), 1).await, Ring::new());
     let pair = wallet.mint_secrets(4, &secrets(&ring, 1, &all(), 0..2)).await;
     let third = wallet.mint_secrets(4, &secrets(&ring, 1, &all(), 2..3)).await;
-    let (mine, thief) = (wallet.draft(&[4, 2, 2]).messages, wallet.draft(&[4, 2, 2]).messages);
-    let digest = swap_digest(&pair, &mine);
+    let (owned, thief) = (wallet.draft(&[4, 2, 2]).messages, wallet.draft(&[4, 2, 2]).messages);
+    let digest = swap_digest(&pair, &owned);
     let good = signed(&ring, &pair, 0, 1, &digest);
     let before = audit(&database);
-    let reordered = pick(&mine, &[0, 2, 1]);
-    let mut valued_otherwise = mine.clone();
-    (valued_otherwise[0].amount, valued_otherwise[1].amount) = (mine[1].amount, mine[0].amount);
-    let more = [mine.clone(), pick(&thief, &[0])].concat();
+    let reordered = pick(&owned, &[0, 2, 1]);
+    let mut valued_otherwise = owned.clone();
+    (valued_otherwise[0].amount, valued_otherwise[1].amount) = (owned[1].amount, owned[0].amount);
+    let more = [owned.clone(), pick(&thief, &[0])].concat();
     let with_third = [good.clone(), third.clone()].concat();
     let own = input_digest(&pair[0].secret);
     for (what, inputs, outputs) in [
-        ("unsigned", pair.clone(), mine.clone()),
-        ("signed in the second input", signed(&ring, &pair, 1, 1, &digest), mine.clone()),
-        ("by another key", signed(&ring, &pair, 0, 2, &digest), mine.clone()),
-        ("over its secret alone", signed(&ring, &pair, 0, 1, &own), mine.clone()),
+        ("unsigned", pair.clone(), owned.clone()),
+        ("signed in the second input", signed(&ring, &pair, 1, 1, &digest), owned.clone()),
+        ("by another key", signed(&ring, &pair, 0, 2, &digest), owned.clone()),
+        ("over its secret alone", signed(&ring, &pair, 0, 1, &own), owned.clone()),
         ("other outputs", good.clone(), thief.clone()),
-        ("one output is another's", good.clone(), [pick(&mine, &[0, 1]), pick(&thief, &[2])].concat()),
+        ("one output is another's", good.clone(), [pick(&owned, &[0, 1]), pick(&thief, &[2])].concat()),
         ("outputs in another order", good.clone(), reordered),
         ("amounts moved", good.clone(), valued_otherwise),
         ("an input and an output more", with_third, more),
-        ("an input and an output fewer", vec![good[0].clone()], mine[..1].to_vec()),
-        ("inputs in another order", vec![good[1].clone(), good[0].clone()], mine.clone()),
+        ("an input and an output fewer", vec![good[0].clone()], owned[..1].to_vec()),
+        ("inputs in another order", vec![good[1].clone(), good[0].clone()], owned.clone()),
     ] {
         let answer = swap(&wallet, &inputs, &outputs).await;
         assert_eq!(answer.code(), NOT_OPENED, "{what}: {answer:?}");
     }
     assert_eq!(before, audit(&database), "a refusal changes nothing");
-    assert!(swap(&wallet, &good, &mine).await.is_ok(), "as it was signed");
+    assert!(swap(&wallet, &good, &owned).await.is_ok(), "as it was signed");
     mint.stop();
     audit(&database).assert_settled(12);
 }
@@ -120,22 +120,22 @@ async fn a_signature_holds_the_quote_and_the_blanks_of_a_melt() {
     let (quote, other) =
         (wallet.melt_quote(&invoice(1, 10)).await.quote, wallet.melt_quote(&invoice(2, 10)).await.quote);
     let (draft, thief) = (wallet.draft(&[0, 0, 0]), wallet.draft(&[0, 0, 0]).messages);
-    let mine = draft.messages.clone();
-    let digest = melt_digest(&coins, &mine, &quote);
+    let owned = draft.messages.clone();
+    let digest = melt_digest(&coins, &owned, &quote);
     let good = signed(&ring, &coins, 0, 1, &digest);
     let before = audit(&database);
-    let as_swap = signed(&ring, &coins, 0, 1, &swap_digest(&coins, &mine));
+    let as_swap = signed(&ring, &coins, 0, 1, &swap_digest(&coins, &owned));
     let without = signed(&ring, &coins, 0, 1, &melt_digest(&coins, &[], &quote));
     for (what, quote, inputs, blanks) in [
-        ("another quote", &other, &good, json!(mine)),
+        ("another quote", &other, &good, json!(owned)),
         ("no blanks", &quote, &good, json!(null)),
         ("no blanks in a list", &quote, &good, json!([])),
-        ("fewer blanks", &quote, &good, json!(mine[..2])),
+        ("fewer blanks", &quote, &good, json!(owned[..2])),
         ("blanks of a thief", &quote, &good, json!(thief)),
-        ("blanks in another order", &quote, &good, json!([mine[1], mine[0], mine[2]])),
+        ("blanks in another order", &quote, &good, json!([owned[1], owned[0], owned[2]])),
         ("blanks that were not signed for", &quote, &without, json!(thief)),
-        ("the message of a swap", &quote, &as_swap, json!(mine)),
-        ("unsigned", &quote, &coins, json!(mine)),
+        ("the message of a swap", &quote, &as_swap, json!(owned)),
+        ("unsigned", &quote, &coins, json!(owned)),
     ] {
         let answer =
             wallet.api.post("/v1/melt/bolt11", &json!({ "quote": quote, "inputs": inputs, "outputs": blanks })).await;
