@@ -269,10 +269,10 @@ fn public_multiply(scalar: &Scalar, point: &PublicKey) -> PublicKey {
     point.as_inner().mul_tweak(public_context(), scalar).expect("the scalar is neither zero nor too large").into()
 }
 
-fn negate(point: &PublicKey) -> PublicKey {
+pub(crate) fn negate(point: &PublicKey) -> PublicKey {
     point.as_inner().negate(public_context()).into()
 }
 
-fn add(a: &PublicKey, b: &PublicKey) -> Result<PublicKey, InfinityError> {
+pub(crate) fn add(a: &PublicKey, b: &PublicKey) -> Result<PublicKey, InfinityError> {
     a.as_inner().combine(b.as_inner()).map(PublicKey::from).map_err(|_| InfinityError)
 }

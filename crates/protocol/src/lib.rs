@@ -58,6 +58,7 @@
 //! | [`crypto`], [`dleq`] | blind signatures and their proofs | 00, 12 |
 //! | [`keyset`] | public keys and the ids that commit to them | 01, 02 |
 //! | [`conditions`] | what a locked proof needs before it may be spent | 10, 11, 14 |
+//! | [`p2bk`] | keys of locks that the mint cannot link | 28 |
 //! | [`proof`] | proofs, blinded messages, blind signatures | 00 |
 //! | [`messages`] | the bodies of requests and answers | 01 to 09, 23 |
 //! | [`token`] | tokens of versions 3 and 4 | 00 |
@@ -83,6 +84,7 @@ pub mod nip19;
 pub mod nut08;
 pub mod nut13;
 pub mod nut20;
+pub mod p2bk;
 pub mod point;
 pub mod proof;
 pub mod quote;

@@ -219,6 +219,15 @@ impl Condition {
         self.refund.as_ref().map(|pathway| (pathway.keys.as_slice(), pathway.needed))
     }
 
+    /// Every key as it stands there, with its parity: that of `data`, then `pubkeys`, then `refund`, the order of NUT-28's slots.
+    pub(crate) fn points(&self) -> Vec<PointBytes> {
+        let data = (self.kind == ConditionKind::P2pk).then_some(&self.data);
+        let of_tag = |tag: Tag| self.tags.iter().find(move |list| list[0] == tag.as_str()).into_iter();
+        let of_tags = [Tag::Pubkeys, Tag::Refund].into_iter().flat_map(of_tag).flat_map(|list| &list[1..]);
+        let bytes = data.into_iter().chain(of_tags).filter_map(|text| hex_any_case::<33>(text));
+        bytes.filter_map(|bytes| PointBytes::from_bytes(&bytes).ok()).collect()
+    }
+
     /// Every key, of both pathways, in the order of NUT-28's slots.
     pub fn keys(&self) -> impl Iterator<Item = ConditionKey> {
         [&self.main, &self.refund].into_iter().flatten().flat_map(|pathway| pathway.keys.iter().copied())
