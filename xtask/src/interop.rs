@@ -5,6 +5,8 @@
 //! ledger, and the payee's invoices do not pay themselves: what reaches it, the mint under test has paid. All must stop
 //! cleanly when asked to.
 
+mod peers;
+
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -14,8 +16,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use self::peers::Script;
 use crate::tally::Tally;
-use crate::{Places, prerequisites, process, release};
+use crate::{Places, process, release};
 
 const START_LIMIT: Duration = Duration::from_mins(1);
 const SCRIPT_LIMIT_S: &str = "300";
@@ -30,28 +33,31 @@ const FEE_RESERVE: &[&str] = &["--fake-reserve-min-msat", "10000", "--fake-fee-u
 /// Longer than any script: an invoice of the payee is paid by somebody or not at all.
 const NEVER: &[&str] = &["--fake-settle-after-ms", "86400000"];
 
-/// Runs every script in `interop/` against the mint as released.
+/// Runs the scripts of cashu-ts against the mint as released: what belongs to the tests. The other peers take minutes, and
+/// `cargo xtask interop` runs them, too.
 ///
 /// # Errors
 /// When something the scripts need is missing or does not build.
 pub(crate) fn run(places: &Places) -> Result<Tally> {
-    run_against(places, &release::build_release(places)?)
+    run_against(places, &release::build_release(places)?, &["cashu-ts".to_owned()])
 }
 
-/// Runs every script in `interop/` against the mint `program`.
+/// Runs the scripts of the peers named in `only`, or all when it is empty, against the mint `program`.
 ///
 /// # Errors
-/// When something the scripts need is missing.
-pub(crate) fn run_against(places: &Places, program: &Path) -> Result<Tally> {
-    prerequisites::ensure_node()?;
-    let script = places.root.join("interop/cashu-ts");
-    process::run(Command::new("npm").args(["ci", "--loglevel=error"]).current_dir(&script))?;
+/// When `only` names no peer, or something the scripts need is missing.
+pub(crate) fn run_against(places: &Places, program: &Path, only: &[String]) -> Result<Tally> {
+    let scripts = peers::prepare(places, only)?;
     let scratch = Scratch::new(&places.target, "interop")?;
     let payee = Mint::start(program, &scratch.0, "payee", NEVER)?;
     let mut tally = Tally::default();
     for (name, arguments) in MINTS {
         let mint = Mint::start(program, &scratch.0, name, &[arguments, FEE_RESERVE].concat())?;
-        let flows = run_script(&script, &[&mint.url(), &payee.url()])?;
+        let mut flows = Tally::default();
+        for (peer, script) in &scripts {
+            println!("-- {peer} meets {name}");
+            flows += run_script(script, &mint, &payee, &scratch.0.join(format!("{name}-{peer}")))?;
+        }
         if flows.failed > 0 {
             println!("-- log of {name}\n{}", mint.log());
         }
@@ -63,12 +69,11 @@ pub(crate) fn run_against(places: &Places, program: &Path) -> Result<Tally> {
 }
 
 /// Runs a script that prints a line `ok ...` for each flow that worked, and ends with 0 if all did.
-fn run_script(folder: &Path, arguments: &[&str]) -> Result<Tally> {
+fn run_script(script: &Script, mint: &Mint, payee: &Mint, folder: &Path) -> Result<Tally> {
     let mut tally = Tally::default();
-    let mut node = Command::new("timeout");
-    // Node 20 has WebSockets behind this flag; later ones have them anyway.
-    node.args([SCRIPT_LIMIT_S, "node", "--experimental-websocket", "main.mjs"]).args(arguments).current_dir(folder);
-    let status = process::run_watched(&mut node, |line| {
+    let mut command = Command::new("timeout");
+    command.arg(SCRIPT_LIMIT_S).args(&script.line).args([mint.url(), payee.url()]).arg(folder);
+    let status = process::run_watched(command.current_dir(&script.folder), |line| {
         if line.starts_with("ok ") {
             tally += Tally::PASSED;
         }

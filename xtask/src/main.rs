@@ -46,8 +46,11 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
-    /// Drive third-party wallets from npm against a mint of ours.
+    /// Drive third-party wallets from npm and `PyPI` against a mint of ours.
     Interop {
+        /// Only these peers: cashu-ts, nutshell, cross.
+        #[arg(long, value_delimiter = ',')]
+        only: Vec<String>,
         /// Against a development build, which is sooner ready.
         #[arg(long)]
         dev: bool,
@@ -79,9 +82,9 @@ fn main() -> Result<ExitCode> {
         Command::FuzzHttp { requests, seed } => {
             report(fuzz::run(&places, &release::build_release(&places)?, requests, seed)?)
         }
-        Command::Interop { dev } => {
+        Command::Interop { only, dev } => {
             let mint = if dev { release::build_dev(&places)? } else { release::build_release(&places)? };
-            report(interop::run_against(&places, &mint)?)
+            report(interop::run_against(&places, &mint, &only)?)
         }
     };
     Ok(if succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })

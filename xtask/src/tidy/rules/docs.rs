@@ -129,7 +129,7 @@ fn missing(tree: &Tree, span: &str) -> Option<String> {
         return Some(format!("there is no {path}"));
     }
     let name = name.rsplit("::").next().unwrap_or_default().trim_end_matches("()");
-    let is_defined = |text: &str| ["fn ", "function "].iter().any(|before| defines(text, before, name));
+    let is_defined = |text: &str| ["fn ", "function ", "def "].iter().any(|before| defines(text, before, name));
     let found = name.is_empty() || tree.text(path).is_some_and(is_defined);
     (!found).then(|| format!("{path} has no function {name}"))
 }
