@@ -5,6 +5,7 @@
 //! | 400 | the mint refuses, with a code of the NUTs | not unchanged |
 //! | 404, 405, 413, 415 | no such path, method, size or type of body | no |
 //! | 408 | the body did not arrive in time; the mint did not look at it | yes |
+//! | 429 | this client asks too fast | yes, after `Retry-After` |
 //! | 500 | a bug | the outcome is open: send the same again |
 //! | 503 | overloaded, shutting down, or the node or database is away | yes, after `Retry-After` |
 //! | 504 | the time limit ran out | the outcome is open: send the same again |
