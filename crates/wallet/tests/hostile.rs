@@ -298,6 +298,20 @@ async fn more_keysets_than_any_list_may_have() {
 }
 
 #[tokio::test]
+async fn more_amounts_than_any_keyset_may_have() {
+    let stranger = Peer::stranger(&bank(), 1);
+    stranger.link.forge("keys", |answer| {
+        let keys = answer["keysets"][0]["keys"].as_object_mut().unwrap();
+        let key = keys["1"].clone();
+        for amount in 0..1_000_000_u32 {
+            keys.insert(amount.to_string(), key.clone());
+        }
+    });
+    assert_eq!(stranger.wallet.add_mint().await.unwrap_err().class(), ErrorClass::Ambiguous);
+    assert!(stranger.disk.mints().await.unwrap().is_empty(), "a mint that cannot be read is not added");
+}
+
+#[tokio::test]
 async fn lists_of_states_that_do_not_fit() {
     let forgeries: [(&str, fn(&mut Vec<Value>)); 3] =
         [("fewer", |list| drop(list.pop())), ("turned around", |list| list.reverse()), ("none", Vec::clear)];
