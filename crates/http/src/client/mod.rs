@@ -23,6 +23,9 @@
 
 mod fate;
 mod tls;
+mod web;
+
+pub use web::HttpWeb;
 
 use std::time::Duration;
 
