@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 const SUBSCRIBERS: usize = 200;
@@ -321,4 +322,40 @@ async fn a_socket_that_does_not_answer_pings_is_closed_and_one_that_does_stays()
     assert!(free, "the silent socket gave its place back");
     drop(silent);
     assert!(wait_until(Duration::from_secs(5), || !mint.log().contains("panicked")));
+}
+
+/// The close frame that a socket ends with, if it ends with one.
+async fn farewell(socket: &mut Socket) -> Option<u16> {
+    loop {
+        match tokio::time::timeout(PATIENCE, socket.next()).await.expect("the socket ends")? {
+            Ok(Message::Close(frame)) => return Some(frame.map_or(1005, |frame| frame.code.into())),
+            Ok(_) => {}
+            Err(_) => return None,
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_close_frame_is_answered_with_one_and_every_end_has_one() {
+    let (_folder, mint, _wallet, mut socket) = dev().await;
+    let y = [format!("02{}", "11".repeat(32))];
+    socket.send(subscribe(1, "proof_state", "s", &y)).await.expect("sent");
+    assert_eq!(next(&mut socket).await.expect("an answer")["result"]["status"], "OK");
+    let mine = CloseFrame { code: 1000.into(), reason: "done".into() };
+    socket.send(Message::Close(Some(mine))).await.expect("sent");
+    assert_eq!(farewell(&mut socket).await, Some(1000), "the client's own code comes back");
+    let mut plain = connect(&mint).await;
+    plain.send(Message::Close(None)).await.expect("sent");
+    assert_eq!(farewell(&mut plain).await, Some(1005), "a close frame without a code is answered, too");
+    let mut binary = connect(&mint).await;
+    binary.send(Message::binary(vec![0; 4])).await.expect("sent");
+    // Messages that are still on their way must not break the connection before its last word.
+    for n in 0..20 {
+        binary.send(subscribe(n, "proof_state", "s", &y)).await.expect("sent");
+    }
+    assert_eq!(farewell(&mut binary).await, Some(1003), "binary");
+    let mut open = connect(&mint).await;
+    let stopping = tokio::task::spawn_blocking(move || mint.stop());
+    assert_eq!(farewell(&mut open).await, Some(1013), "the mint stops");
+    stopping.await.expect("it stops");
 }

@@ -29,6 +29,10 @@ use super::{App, Gate};
 /// The longest message of a wallet, in bytes: a thousand filters and what is around them.
 const MAX_MESSAGE_BYTES: usize = 128 * 1024;
 
+/// How long a socket is read on after the last word of the mint, so that a client who has still something under way finds the close frame
+/// and not a broken connection.
+const FAREWELL: Duration = Duration::from_secs(2);
+
 /// What web sockets may claim. The defaults suit a mint on a small machine.
 #[derive(Debug, Clone)]
 pub struct SocketConfig {
@@ -123,8 +127,14 @@ impl Session {
             Err(end) => end,
         };
         let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
-        // Whoever is gone need not be told.
+        // Whoever is gone need not be told, and who closed first is told by what reads on.
         let _ = timeout(self.gate.config.sockets.send_timeout, self.socket.send(Message::Close(Some(frame)))).await;
+        let _ = timeout(FAREWELL, self.read_out()).await;
+    }
+
+    /// Reads until the other side has closed. Where that was the first to close, this sends the close frame it is owed (RFC 6455, 5.5.1).
+    async fn read_out(&mut self) {
+        while let Some(Ok(_)) = self.socket.recv().await {}
     }
 
     /// Until either side has enough.
