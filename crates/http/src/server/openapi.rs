@@ -20,8 +20,8 @@ const PATH: &str = "/openapi.json";
 /// Where its schemas are, as a path in it.
 const SCHEMAS: &str = "/components/schemas";
 
-/// The refusals that any request may meet, and that only one with a body may meet. What each means stands at
-/// [`answer`](super::answer).
+/// The refusals that any request may meet, and that only one with variable parts in its path or with a body may meet. What each means stands
+/// at [`answer`](super::answer).
 const REFUSALS: &[(u16, &str)] = &[
     (400, "The mint refuses, with a code of the NUTs; not to be sent again unchanged"),
     (429, "This client asks too fast; try again after `Retry-After`"),
@@ -29,6 +29,7 @@ const REFUSALS: &[(u16, &str)] = &[
     (503, "Busy, or the node or database is away; try again after `Retry-After`"),
     (504, "The time limit ran out; send the same again to learn the outcome"),
 ];
+const PATH_REFUSALS: &[(u16, &str)] = &[(404, "A part of the path is no text")];
 const BODY_REFUSALS: &[(u16, &str)] = &[
     (408, "The body did not arrive in time; the mint did not look at it"),
     (413, "The body is too large"),
@@ -131,8 +132,9 @@ fn responses(shape: &Shape, refusal: &Schema) -> Value {
         None => ("101", json!({ "description": "The connection goes on in another protocol" })),
     };
     responses.insert(success.0.to_owned(), success.1);
+    let of_path = PATH_REFUSALS.iter().filter(|_| !shape.parts.is_empty());
     let of_body = BODY_REFUSALS.iter().filter(|_| shape.request.is_some());
-    for (status, description) in REFUSALS.iter().chain(of_body) {
+    for (status, description) in REFUSALS.iter().chain(of_path).chain(of_body) {
         let mut response = json!({ "description": description, "content": content(refusal) });
         if matches!(status, 429 | 503) {
             response["headers"] = json!({ "Retry-After": { "schema": { "type": "integer", "minimum": 0 } } });

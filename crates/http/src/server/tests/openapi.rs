@@ -133,4 +133,13 @@ async fn refusals_are_what_the_document_says() {
         assert_eq!(reply.status, 400, "{reply:?}");
         assert_allowed(&document, id, &reply);
     }
+    for (id, path) in [("keysOf", "/v1/keys/%ff"), ("meltQuote", "/v1/melt/quote/bolt11/%ff")] {
+        let reply = get(served.address, path).await;
+        assert_eq!(reply.status, 404, "{reply:?}");
+        assert_allowed(&document, id, &reply);
+    }
+    let reply = post(served.address, "/v1/mint/%ff", r#"{"quote": "none", "outputs": []}"#).await;
+    assert_eq!(reply.status, 404, "{reply:?}");
+    assert_allowed(&document, "mint", &reply);
+    assert!(document["paths"]["/v1/swap"]["post"]["responses"]["404"].is_null(), "a path without parts is there");
 }
