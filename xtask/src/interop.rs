@@ -33,13 +33,12 @@ const FEE_RESERVE: &[&str] = &["--fake-reserve-min-msat", "10000", "--fake-fee-u
 /// Longer than any script: an invoice of the payee is paid by somebody or not at all.
 const NEVER: &[&str] = &["--fake-settle-after-ms", "86400000"];
 
-/// Runs the scripts of cashu-ts against the mint as released: what belongs to the tests. The other peers take minutes, and
-/// `cargo xtask interop` runs them, too.
+/// Runs every script against the mint as released: what belongs to the tests.
 ///
 /// # Errors
 /// When something the scripts need is missing or does not build.
 pub(crate) fn run(places: &Places) -> Result<Tally> {
-    run_against(places, &release::build_release(places)?, &["cashu-ts".to_owned()])
+    run_against(places, &release::build_release(places)?, &[])
 }
 
 /// Runs the scripts of the peers named in `only`, or all when it is empty, against the mint `program`.

@@ -23,7 +23,15 @@ pub(crate) fn environment(places: &Places, name: &str) -> Result<PathBuf> {
         return Ok(folder.join("bin"));
     }
     process::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
-    let pip = ["install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:", "--requirement"];
+    let pip = [
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--only-binary",
+        ":all:",
+        "--require-hashes",
+        "--requirement",
+    ];
     process::run(Command::new(folder.join("bin/pip")).args(pip).arg(&wanted))?;
     fs::write(&installed, pins)?;
     Ok(folder.join("bin"))

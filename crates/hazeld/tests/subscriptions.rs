@@ -341,8 +341,8 @@ async fn a_close_frame_is_answered_with_one_and_every_end_has_one() {
     let y = [format!("02{}", "11".repeat(32))];
     socket.send(subscribe(1, "proof_state", "s", &y)).await.expect("sent");
     assert_eq!(next(&mut socket).await.expect("an answer")["result"]["status"], "OK");
-    let mine = CloseFrame { code: 1000.into(), reason: "done".into() };
-    socket.send(Message::Close(Some(mine))).await.expect("sent");
+    let own_word = CloseFrame { code: 1000.into(), reason: "done".into() };
+    socket.send(Message::Close(Some(own_word))).await.expect("sent");
     assert_eq!(farewell(&mut socket).await, Some(1000), "the client's own code comes back");
     let mut plain = connect(&mint).await;
     plain.send(Message::Close(None)).await.expect("sent");
