@@ -59,6 +59,11 @@ pub(crate) fn ensure_postgres() -> Result<()> {
     })
 }
 
+/// The mint is tested behind a real reverse proxy.
+pub(crate) fn ensure_nginx() -> Result<()> {
+    ensure(&Prerequisite { used_by: "hazeld", name: "nginx", packages: &["nginx"], is_there: has_nginx })
+}
+
 /// Finds the prerequisite, installs it where that is ours to do, or says what to install.
 fn ensure(wanted: &Prerequisite) -> Result<()> {
     let Prerequisite { used_by, name, packages, is_there } = wanted;
@@ -87,6 +92,11 @@ fn has_openssl_headers() -> bool {
 fn has_node() -> bool {
     let is_recent = "process.exit(Number(process.versions.node.split('.')[0]) >= 20 ? 0 : 1)";
     succeeds(Command::new("node").args(["-e", is_recent])) && succeeds(Command::new("npm").arg("--version"))
+}
+
+/// Debian keeps it where only root's path leads.
+fn has_nginx() -> bool {
+    ["nginx", "/usr/sbin/nginx"].iter().any(|program| succeeds(Command::new(program).arg("-v")))
 }
 
 fn has_python() -> bool {

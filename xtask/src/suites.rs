@@ -80,6 +80,7 @@ fn timed(suite: &Suite, places: &Places) -> (Tally, Duration) {
 const LOAD: (&str, &str) = ("HAZEL_LOAD_SECS", "60");
 
 fn unit(places: &Places) -> Result<Tally> {
+    prerequisites::ensure_nginx()?;
     cargo_test(places, None, &["--workspace"], &[LOAD])
 }
 

@@ -1,5 +1,6 @@
 //! Requests to the mint and their answers, with nothing hidden.
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Once;
 use std::time::Duration;
@@ -48,6 +49,14 @@ impl Api {
         Self::with_headers(url, reqwest::header::HeaderMap::new())
     }
 
+    /// The API as it answers who asks from this address of ours.
+    pub(crate) fn from_address(url: &str, address: IpAddr, headers: reqwest::header::HeaderMap) -> Self {
+        Self {
+            http: builder().default_headers(headers).local_address(address).build().expect("a client"),
+            url: url.to_owned(),
+        }
+    }
+
     /// The operator's surface of `hazeld dev` in this folder.
     pub(crate) fn of_operator(folder: &Path) -> Self {
         let url = std::fs::read_to_string(folder.join("admin-url")).expect("the address is written down");
@@ -59,19 +68,7 @@ impl Api {
     }
 
     fn with_headers(url: &str, headers: reqwest::header::HeaderMap) -> Self {
-        static PROVIDER: Once = Once::new();
-        PROVIDER.call_once(|| {
-            // Some other test may have been quicker.
-            let _ = rustls::crypto::ring::default_provider().install_default();
-        });
-        let http = reqwest::Client::builder()
-            .default_headers(headers)
-            .timeout(Duration::from_mins(2))
-            .no_proxy()
-            .tls_certs_only([])
-            .build()
-            .expect("a client");
-        Self { http, url: url.to_owned() }
+        Self { http: builder().default_headers(headers).build().expect("a client"), url: url.to_owned() }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -92,6 +89,15 @@ impl Api {
     pub(crate) async fn try_post(&self, path: &str, body: &impl Serialize) -> Option<Answer> {
         read(self.http.post(format!("{}{path}", self.url)).json(body).send().await).await
     }
+}
+
+fn builder() -> reqwest::ClientBuilder {
+    static PROVIDER: Once = Once::new();
+    PROVIDER.call_once(|| {
+        // Some other test may have been quicker.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    });
+    reqwest::Client::builder().timeout(Duration::from_mins(2)).no_proxy().tls_certs_only([])
 }
 
 async fn read(response: Result<reqwest::Response, reqwest::Error>) -> Option<Answer> {

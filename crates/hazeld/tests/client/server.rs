@@ -19,12 +19,22 @@ pub(crate) struct Server {
 impl Server {
     /// Starts one with these lines in the sections of its configuration, and these further sections.
     pub(crate) fn start(in_mint: &str, in_lightning: &str, sections: &str) -> Self {
+        Self::start_configured(&configuration(in_mint, in_lightning, sections), &[])
+    }
+
+    /// The same, with settings from the environment.
+    pub(crate) fn start_with(in_lightning: &str, sections: &str, environment: &[(&str, &str)]) -> Self {
+        Self::start_configured(&configuration("", in_lightning, sections), environment)
+    }
+
+    fn start_configured(configuration: &str, environment: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let seed = folder.path().join("seed");
         assert!(Launch::hazeld(&["seed", "new", "--file"]).arg(&seed).output().status.success());
         let path = folder.path().join("hazeld.toml");
-        std::fs::write(&path, configuration(in_mint, in_lightning, sections)).expect("written");
-        let mint = Launch::hazeld(&["start", "--config"]).arg(&path).start();
+        std::fs::write(&path, configuration).expect("written");
+        let launch = Launch::hazeld(&["start", "--config"]).arg(&path);
+        let mint = environment.iter().fold(launch, |launch, (name, value)| launch.env(name, value)).start();
         Self { folder, mint }
     }
 

@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::extract::{Request, State};
+use axum::http::header::CONTENT_LENGTH;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -46,15 +47,18 @@ pub struct RateConfig {
 
 impl RateConfig {
     /// Points that the dearest request costs.
-    pub const MOST_FOR_ONE: u32 = Cost::Quote.points();
+    pub const MOST_FOR_ONE: u32 = 20;
 }
+
+/// Bytes of a request that names many things for which it costs a point more: some sixty outputs, or twice as many Ys.
+const BYTES_PER_POINT: u64 = 8 * 1024;
 
 /// What a request costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cost {
     /// Answered from memory, or by one read of a row.
     Look,
-    /// A read of many rows.
+    /// A read of as many rows as the request names.
     Search,
     /// Curve arithmetic and a commit.
     Money,
@@ -63,14 +67,24 @@ pub(super) enum Cost {
 }
 
 impl Cost {
-    const fn points(self) -> u32 {
+    /// The points of a request whose body has so many bytes.
+    fn points(self, body_bytes: u64) -> u32 {
         match self {
             Self::Look => 1,
-            Self::Search => 2,
+            Self::Search => {
+                let more = u32::try_from(body_bytes / BYTES_PER_POINT).unwrap_or(u32::MAX);
+                more.saturating_add(2).min(RateConfig::MOST_FOR_ONE)
+            }
             Self::Money => 5,
-            Self::Quote => 20,
+            Self::Quote => RateConfig::MOST_FOR_ONE,
         }
     }
+}
+
+/// How long the body says that it is. One that does not say so may be as long as any.
+fn body_bytes(headers: &HeaderMap) -> u64 {
+    let Some(length) = headers.get(CONTENT_LENGTH) else { return u64::MAX };
+    length.to_str().ok().and_then(|text| text.parse().ok()).unwrap_or(u64::MAX)
 }
 
 /// The address at the other end of the connection, as the listener knows it.
@@ -100,11 +114,11 @@ impl Limiter {
     }
 
     /// Takes the points of a request, or says how long the client has to wait for them.
-    fn take(&self, client: IpAddr, cost: Cost, now: Instant) -> Result<(), Duration> {
+    fn take(&self, client: IpAddr, points: u32, now: Instant) -> Result<(), Duration> {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         let has_place = table.clients.contains_key(&client) || table.has_room(self.max_clients, now);
         let full_at = if has_place { table.clients.get(&client).copied() } else { table.crowd };
-        let full_at = full_at.map_or(now, |at| at.max(now)) + self.time_for(cost.points());
+        let full_at = full_at.map_or(now, |at| at.max(now)) + self.time_for(points);
         // With the points of this request gone, at most the whole burst may be missing.
         let wait = full_at.saturating_duration_since(now).saturating_sub(self.time_for(self.config.burst));
         if !wait.is_zero() {
@@ -147,7 +161,7 @@ pub(super) async fn limit(
         return next.run(request).await;
     };
     let client = network_of(client(peer, request.headers(), &limiter.config.trusted_proxies));
-    match limiter.take(client, cost, Instant::now()) {
+    match limiter.take(client, cost.points(body_bytes(request.headers())), Instant::now()) {
         Ok(()) => next.run(request).await,
         Err(wait) => {
             let (parts, body) = request.into_parts();
@@ -203,27 +217,48 @@ mod tests {
     fn points_are_used_up_and_come_back() {
         let (limiter, start) = (limiter(10), Instant::now());
         let (one, other) = (ip("192.0.2.1"), ip("192.0.2.2"));
-        assert_eq!(limiter.take(one, Cost::Quote, start), Ok(()));
-        assert_eq!(limiter.take(one, Cost::Look, start), Err(Duration::from_millis(100)));
-        assert_eq!(limiter.take(other, Cost::Quote, start), Ok(()), "another client has its own");
+        assert_eq!(limiter.take(one, Cost::Quote.points(0), start), Ok(()));
+        assert_eq!(limiter.take(one, Cost::Look.points(0), start), Err(Duration::from_millis(100)));
+        assert_eq!(limiter.take(other, Cost::Quote.points(0), start), Ok(()), "another client has its own");
         let later = start + Duration::from_millis(100);
-        assert_eq!(limiter.take(one, Cost::Look, later), Ok(()));
-        assert_eq!(limiter.take(one, Cost::Money, later), Err(Duration::from_millis(500)));
-        assert_eq!(limiter.take(one, Cost::Quote, start + Duration::from_mins(1)), Ok(()), "no more than the burst");
-        assert!(limiter.take(one, Cost::Look, start + Duration::from_mins(1)).is_err());
+        assert_eq!(limiter.take(one, Cost::Look.points(0), later), Ok(()));
+        assert_eq!(limiter.take(one, Cost::Money.points(0), later), Err(Duration::from_millis(500)));
+        assert_eq!(
+            limiter.take(one, Cost::Quote.points(0), start + Duration::from_mins(1)),
+            Ok(()),
+            "no more than the burst"
+        );
+        assert!(limiter.take(one, Cost::Look.points(0), start + Duration::from_mins(1)).is_err());
+    }
+
+    #[test]
+    fn a_search_costs_by_its_size() {
+        let of_length = |text: &str| {
+            let headers = HeaderMap::from_iter([(CONTENT_LENGTH, HeaderValue::from_str(text).expect("a value"))]);
+            Cost::Search.points(body_bytes(&headers))
+        };
+        for (length, points) in [("0", 2), ("8191", 2), ("8192", 3), ("70000", 10), ("2097152", 20), ("x", 20)] {
+            assert_eq!(of_length(length), points, "{length}");
+        }
+        assert_eq!(
+            Cost::Search.points(body_bytes(&HeaderMap::new())),
+            RateConfig::MOST_FOR_ONE,
+            "it may be any length"
+        );
+        assert_eq!(Cost::Money.points(1 << 20), Cost::Money.points(0));
     }
 
     #[test]
     fn a_crowd_pushes_nobody_out() {
         let (limiter, start) = (limiter(2), Instant::now());
         for name in ["192.0.2.1", "192.0.2.2", "192.0.2.3"] {
-            assert_eq!(limiter.take(ip(name), Cost::Quote, start), Ok(()), "{name}");
+            assert_eq!(limiter.take(ip(name), Cost::Quote.points(0), start), Ok(()), "{name}");
         }
-        assert!(limiter.take(ip("192.0.2.4"), Cost::Look, start).is_err(), "it shares with the third");
-        assert!(limiter.take(ip("192.0.2.1"), Cost::Look, start).is_err(), "it is still known");
+        assert!(limiter.take(ip("192.0.2.4"), Cost::Look.points(0), start).is_err(), "it shares with the third");
+        assert!(limiter.take(ip("192.0.2.1"), Cost::Look.points(0), start).is_err(), "it is still known");
         let later = start + Duration::from_secs(5);
         assert_eq!(
-            limiter.take(ip("192.0.2.4"), Cost::Quote, later),
+            limiter.take(ip("192.0.2.4"), Cost::Quote.points(0), later),
             Ok(()),
             "the others have all back and are forgotten"
         );
