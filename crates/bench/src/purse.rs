@@ -135,7 +135,7 @@ impl Purse {
             let key = self.keyset.keys.get(signature.amount).context("a signature for an amount without a key")?;
             let c = PointBytes::from(&unblind(&signature.c, r, key)?);
             let secret = secret.clone();
-            Ok(Proof { amount: signature.amount, id: signature.id, secret, c, witness: None, dleq: None })
+            Ok(Proof { amount: signature.amount, id: signature.id, secret, c, witness: None, dleq: None, p2pk_e: None })
         })
         .collect()
     }

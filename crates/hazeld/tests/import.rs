@@ -55,7 +55,15 @@ impl OtherMint {
         let c = unblind(&signature, &r, &key.public_key(&self.curve)).expect("no infinity");
         let value = Amount::from_u64(amount);
         let message = BlindedMessage { amount: value, id: self.id, b: PointBytes::from(&b) };
-        let proof = Proof { amount: value, id: self.id, secret, c: PointBytes::from(&c), witness: None, dleq: None };
+        let proof = Proof {
+            amount: value,
+            id: self.id,
+            secret,
+            c: PointBytes::from(&c),
+            witness: None,
+            dleq: None,
+            p2pk_e: None,
+        };
         (message, PointBytes::from(&signature), proof)
     }
 }

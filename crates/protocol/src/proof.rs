@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! BlindedMessage  --mint signs-->  BlindSignature  --wallet unblinds-->  Proof
-//!   amount, id, B_                   amount, id, C_, dleq                  amount, id, secret, C, witness, dleq
+//!   amount, id, B_                   amount, id, C_, dleq                  amount, id, secret, C, witness, dleq, p2pk_e
 //! ```
 
 use std::fmt;
@@ -44,6 +44,9 @@ pub struct Proof {
     /// Proof that the mint signed it (NUT-12). Meant for other users, never for the mint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dleq: Option<ProofDleq>,
+    /// The sender's ephemeral key `E`, by which the receiver finds the keys of a blinded lock (NUT-28). Never meant for the mint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p2pk_e: Option<PointBytes>,
 }
 
 impl Proof {
@@ -52,10 +55,12 @@ impl Proof {
         self.secret.y()
     }
 
-    /// The proof as a mint may see it: without the DLEQ proof, whose blinding factor would link it to its issuance.
+    /// The proof as a mint may see it: without the DLEQ proof, whose blinding factor would link it to its issuance, and without the
+    /// ephemeral key, which has no meaning for a mint (NUT-28).
     #[must_use]
-    pub fn without_dleq(mut self) -> Self {
+    pub fn for_the_mint(mut self) -> Self {
         self.dleq = None;
+        self.p2pk_e = None;
         self
     }
 }

@@ -36,19 +36,23 @@ prop_compose! {
         c in any::<([bool; 1], [u8; 32])>(),
         witness in proptest::option::of("\\PC{0,80}"),
         dleq in proptest::option::of((any::<[u8; 32]>(), any::<[u8; 32]>(), scalars())),
+        ephemeral in proptest::option::of(any::<[u8; 32]>()),
     ) -> Proof {
-        let c = [&[2 + u8::from(c.0[0])], &c.1[..]].concat();
+        let point = |parity: bool, x: &[u8; 32]| {
+            PointBytes::from_bytes(&[&[2 + u8::from(parity)], &x[..]].concat()).expect("the shape of a point")
+        };
         Proof {
             amount: Amount::from_u64(amount),
             id,
             secret: Secret::new(secret).expect("short"),
-            c: PointBytes::from_bytes(&c).expect("the shape of a point"),
+            c: point(c.0[0], &c.1),
             witness: witness.map(|text| Witness::new(text).expect("short")),
             dleq: dleq.map(|(e, s, r)| ProofDleq {
                 e: Scalar32::from_bytes(e),
                 s: Scalar32::from_bytes(s),
                 r: BlindingFactor::from_bytes(&r).expect("in range"),
             }),
+            p2pk_e: ephemeral.map(|x| point(false, &x)),
         }
     }
 }

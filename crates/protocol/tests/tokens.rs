@@ -35,6 +35,7 @@ fn proof(amount: u64, id: &str, secret: &str) -> Proof {
         c: point(),
         witness: None,
         dleq: None,
+        p2pk_e: None,
     }
 }
 
@@ -44,7 +45,12 @@ fn full_proof() -> Proof {
         s: Scalar32::from_bytes([2; 32]),
         r: BlindingFactor::from_bytes(&[3; 32]).expect("in range"),
     };
-    Proof { witness: Some(Witness::new("{}").expect("short")), dleq: Some(dleq), ..proof(1, V2, "full") }
+    Proof {
+        witness: Some(Witness::new("{}").expect("short")),
+        dleq: Some(dleq),
+        p2pk_e: Some(point()),
+        ..proof(1, V2, "full")
+    }
 }
 
 fn v4(proofs: &[Proof]) -> Result<TokenV4, TokenError> {
@@ -67,7 +73,7 @@ fn proof_fields(e: &mut Cbor, secret: &str) -> Written {
 }
 
 #[test]
-fn witness_and_dleq_survive_both_versions() {
+fn what_a_proof_carries_beside_itself_survives_both_versions() {
     let proofs = [full_proof(), proof(2, V1, "plain")];
     let v3 = TokenV3::new(mint("a"), None, None, &proofs).expect("valid");
     for token in [Token::from(v3), Token::from(v4(&proofs).expect("valid"))] {

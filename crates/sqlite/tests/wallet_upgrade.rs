@@ -12,6 +12,8 @@ use rusqlite::Connection;
 
 /// A wallet that minted 100, handed out 21 and 5, saw the 21 claimed or not, and waits for an invoice over 7 to be paid.
 const VERSION_1: &str = include_str!("fixtures/wallet-v1.sql");
+/// The same wallet, with the keysets of each mint.
+const VERSION_2: &str = include_str!("fixtures/wallet-v2.sql");
 
 fn open(path: &Path) -> WalletStore {
     WalletStore::open(path, &OpenOptions { readers: 1, ..OpenOptions::default() }).unwrap()
@@ -27,14 +29,16 @@ fn schema(path: &Path) -> Vec<(String, String)> {
 
 #[tokio::test]
 async fn every_released_schema_upgrades_with_its_data() {
-    let folder = tempfile::tempdir().unwrap();
-    let (path, fresh) = (folder.path().join("wallet.sqlite"), folder.path().join("fresh.sqlite"));
-    Connection::open(&path).unwrap().execute_batch(VERSION_1).unwrap();
-    let store = open(&path);
-    audit(&store).await;
-    store.close();
-    open(&fresh).close();
-    assert_eq!(schema(&path), schema(&fresh));
+    for version in [VERSION_1, VERSION_2] {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, fresh) = (folder.path().join("wallet.sqlite"), folder.path().join("fresh.sqlite"));
+        Connection::open(&path).unwrap().execute_batch(version).unwrap();
+        let store = open(&path);
+        audit(&store).await;
+        store.close();
+        open(&fresh).close();
+        assert_eq!(schema(&path), schema(&fresh));
+    }
 }
 
 /// Everything that was in the wallet is in it still.

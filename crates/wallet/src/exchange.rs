@@ -163,11 +163,13 @@ impl Wallet {
         let from = self.next_counter(keyset.id).await?;
         let outputs = outputs::plan(keyset, from, &[(keep, Purpose::Keep), (aside.amount, aside.purpose)])?;
         let messages = self.messages(&outputs, aside.lock)?;
+        let ephemeral = ephemeral_keys(inputs);
         let inputs = for_the_mint(&self.open_locks(inputs, &messages)?)?;
         let request = SwapRequest { inputs, outputs: messages };
         let counters = take(keyset, from, &outputs);
         let lock = aside.lock.cloned();
-        let exchange = Exchange { request, outputs, lock, fee, dispatch: Dispatch::FIRST, superseded: Vec::new() };
+        let exchange =
+            Exchange { request, outputs, lock, ephemeral, fee, dispatch: Dispatch::FIRST, superseded: Vec::new() };
         Ok((exchange, counters))
     }
 
@@ -226,8 +228,16 @@ pub(crate) fn input_fee(keysets: &Keysets, proofs: &[Proof]) -> Result<Amount, E
 
 /// Inputs as a mint may see them.
 pub(crate) fn for_the_mint(proofs: &[Proof]) -> Result<Inputs, Error> {
-    let stripped: Vec<Proof> = proofs.iter().cloned().map(Proof::without_dleq).collect();
+    let stripped: Vec<Proof> = proofs.iter().cloned().map(Proof::for_the_mint).collect();
     BoundedVec::try_from(stripped).map_err(|_| Error::TooManyProofs)
+}
+
+/// What inputs with blinded locks carry beside what the mint may see; nothing when there are none.
+fn ephemeral_keys(inputs: &[Proof]) -> Vec<Option<PointBytes>> {
+    if inputs.iter().all(|input| input.p2pk_e.is_none()) {
+        return Vec::new();
+    }
+    inputs.iter().map(|input| input.p2pk_e).collect()
 }
 
 /// Takes the counters of some outputs.
@@ -453,7 +463,7 @@ impl<S: Exchanging> Saga<S> {
         let send = Amount::checked_sum(send.map(|output| output.amount))?;
         for _ in 0..MAX_OVERTAKEN {
             let former = self.state.exchange();
-            let inputs = former.request.inputs.to_vec();
+            let inputs = former.inputs();
             let aside = Aside { amount: send, purpose: Purpose::Send, lock: former.lock.as_ref() };
             let planned = self.wallet.plan_exchange(&keysets, &inputs, aside).await;
             let (mut exchange, counters) = planned.map_err(|error| self.in_doubt(error))?;

@@ -3,12 +3,20 @@
 //! The keys of a wallet come from its seed, so whoever has the words can open what was locked to it. A locked output is
 //! derived like any other: its counter gives the blinding factor and, as the nonce, what would else be the whole secret. So the
 //! terms of the lock and the counter are enough to make the same output again.
+//!
+//! The keys of a lock can be hidden from the mint (NUT-28). The key they are blinded with derives from the counter, too; its public
+//! part travels with the proof, by which the receiver, or the sender who takes the money back, finds which of its keys sign.
+
+use std::collections::BTreeSet;
 
 use hazel_protocol::conditions::{
     Condition, ConditionError, ConditionKey, ConditionKind, Lock, Malformed, SigFlag, Spend, Unlock, input_digest,
     sign_digest, swap_digest,
 };
-use hazel_protocol::{BlindedMessage, MintInfo, Proof, PublicKey, Scalar32, Secret, SecretKey, Supported};
+use hazel_protocol::p2bk::{self, MAX_SLOTS};
+use hazel_protocol::{
+    BlindedMessage, Curve, MintInfo, PointBytes, Proof, PublicKey, Scalar32, Secret, SecretKey, Supported,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
@@ -16,6 +24,10 @@ use crate::wallet::Wallet;
 
 /// How many of the wallet's keys are tried on a lock. A count.
 pub const LOCK_KEYS: u32 = 64;
+
+/// How much is computed to find the wallet's keys in blinded locks of one token, in points. After that only those keys are tried that
+/// were found before.
+const BLIND_SEARCH_POINTS: usize = 65_536;
 
 /// Who may spend what is sent.
 ///
@@ -44,6 +56,9 @@ pub struct LockTerms {
     pub n_sigs_refund: Option<u32>,
     /// Whether a signature covers the whole request, so that nobody can redirect it.
     pub sig_all: bool,
+    /// Whether the mint is kept from seeing the keys (NUT-28): each output then has keys that nobody has seen before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub blind: bool,
 }
 
 impl LockTerms {
@@ -66,7 +81,27 @@ impl LockTerms {
         if refund_without_end {
             return Err(Error::Lock("refund keys mean nothing without a locktime"));
         }
+        if self.blind && self.keys.is_empty() && self.refund.is_empty() {
+            return Err(Error::Lock("it has no keys to hide"));
+        }
+        if self.blind && usize::from(self.hash.is_some()) + self.keys.len() + self.refund.len() > MAX_SLOTS {
+            return Err(Error::Lock("it has more keys than can be hidden"));
+        }
         self.to_secret(&[0; 32]).map(drop)
+    }
+
+    /// As [`to_secret`](Self::to_secret), with every key blinded if there is an ephemeral key.
+    pub(crate) fn to_secret_blinded(
+        &self,
+        curve: &Curve,
+        ephemeral: Option<&SecretKey>,
+        nonce: &[u8; 32],
+    ) -> Result<Secret, Error> {
+        let Some(ephemeral) = ephemeral else { return self.to_secret(nonce) };
+        let kind = if self.hash.is_some() { ConditionKind::Htlc } else { ConditionKind::P2pk };
+        let keys = p2bk::blind_lock(curve, ephemeral, kind, &self.keys, &self.refund);
+        let keys = keys.map_err(|_| Error::Lock("its keys cannot be hidden"))?;
+        Self { keys: keys.main, refund: keys.refund, ..self.clone() }.to_secret(nonce)
     }
 
     /// The secret with these terms and this nonce.
@@ -150,12 +185,12 @@ impl Wallet {
     /// # Errors
     /// [`Error::TokenLocked`] for a lock that is malformed: nobody can open it.
     pub fn locks_of(&self, proofs: &[Proof]) -> Result<Vec<LockInfo>, Error> {
-        let ring = self.ring()?;
+        let mut ring = self.ring()?;
         let mut locks: Vec<LockInfo> = Vec::new();
         for proof in proofs {
             let condition = Condition::of(&proof.secret).map_err(ConditionError::from)?;
             let Some(condition) = condition else { continue };
-            let info = ring.describe(&condition);
+            let info = ring.describe(self.curve(), &condition, proof.p2pk_e.as_ref());
             if !locks.contains(&info) {
                 locks.push(info);
             }
@@ -168,7 +203,8 @@ impl Wallet {
             let secret = self.lock_secret(number)?;
             Ok((ConditionKey::from(&secret.public_key(self.curve())), secret))
         });
-        Ok(KeyRing(keys.collect::<Result<_, Error>>()?))
+        let keys = keys.collect::<Result<_, Error>>()?;
+        Ok(KeyRing { keys, found: BTreeSet::new(), points_left: BLIND_SEARCH_POINTS })
     }
 
     /// Adds to the inputs of a swap what opens their locks. Signatures of others that they carry stay.
@@ -193,7 +229,7 @@ impl Wallet {
         if inputs.iter().all(|input| !is_locked(input)) {
             return Ok(signed);
         }
-        let ring = self.ring()?;
+        let mut ring = self.ring()?;
         for (place, input) in inputs.iter().enumerate() {
             let condition = Condition::of(&input.secret).map_err(ConditionError::from)?;
             let Some(condition) = condition else { continue };
@@ -206,7 +242,8 @@ impl Wallet {
                 }
                 (SigFlag::All, _) => continue,
             };
-            let unlock = self.sign(&ring, &condition, &digest, unlock);
+            let keys = ring.of(self.curve(), &condition, input.p2pk_e.as_ref());
+            let unlock = self.sign(&keys, &digest, unlock);
             if !unlock.signatures.is_empty() || unlock.preimage.is_some() {
                 signed[place].witness = Some(unlock.to_witness().map_err(|_| ConditionError::TooManySignatures)?);
             }
@@ -214,8 +251,8 @@ impl Wallet {
         Ok(signed)
     }
 
-    fn sign(&self, ring: &KeyRing, condition: &Condition, digest: &[u8; 32], mut unlock: Unlock) -> Unlock {
-        for key in ring.of(condition) {
+    fn sign(&self, keys: &[SecretKey], digest: &[u8; 32], mut unlock: Unlock) -> Unlock {
+        for key in keys {
             let mut entropy = [0; 32];
             self.inner.environment.fill_random(&mut entropy);
             unlock.signatures.push(sign_digest(self.curve(), key, digest, &entropy));
@@ -224,16 +261,50 @@ impl Wallet {
     }
 }
 
-/// The wallet's keys, by what stands for them in a lock.
-struct KeyRing(Vec<(ConditionKey, SecretKey)>);
+/// The wallet's keys, by what stands for them in a lock that hides nothing.
+struct KeyRing {
+    keys: Vec<(ConditionKey, SecretKey)>,
+    /// Places of keys that a blinded lock was found to be for.
+    found: BTreeSet<usize>,
+    points_left: usize,
+}
 
 impl KeyRing {
-    fn of(&self, condition: &Condition) -> impl Iterator<Item = &SecretKey> {
+    /// The keys that sign for a lock: the wallet's own as they are, and as they were blinded for it (NUT-28).
+    fn of(&mut self, curve: &Curve, condition: &Condition, ephemeral: Option<&PointBytes>) -> Vec<SecretKey> {
         let wanted: Vec<ConditionKey> = condition.keys().collect();
-        self.0.iter().filter(move |(key, _)| wanted.contains(key)).map(|(_, secret)| secret)
+        let own = self.keys.iter().filter(|(key, _)| wanted.contains(key)).map(|(_, secret)| secret.clone());
+        let mut own: Vec<SecretKey> = own.collect();
+        // What is not a point was not made by a sender who can be paid.
+        if let Some(ephemeral) = ephemeral.and_then(|point| point.parse().ok()) {
+            own.extend(self.blinded(curve, condition, &ephemeral, wanted.len()));
+        }
+        own
     }
 
-    fn describe(&self, condition: &Condition) -> LockInfo {
+    fn blinded(&mut self, curve: &Curve, condition: &Condition, ephemeral: &PublicKey, slots: usize) -> Vec<SecretKey> {
+        let cost = self.keys.len() * (1 + slots);
+        let places: Vec<usize> = match self.points_left.checked_sub(cost) {
+            Some(left) => {
+                self.points_left = left;
+                (0..self.keys.len()).collect()
+            }
+            None => self.found.iter().copied().collect(),
+        };
+        let mut derived = Vec::new();
+        for place in places {
+            let keys = p2bk::derive_keys(curve, std::slice::from_ref(&self.keys[place].1), ephemeral, condition);
+            if !keys.is_empty() {
+                self.found.insert(place);
+            }
+            derived.extend(keys);
+        }
+        derived
+    }
+
+    fn describe(&mut self, curve: &Curve, condition: &Condition, ephemeral: Option<&PointBytes>) -> LockInfo {
+        let own = self.of(curve, condition, ephemeral);
+        let own: Vec<ConditionKey> = own.iter().map(|key| ConditionKey::from(&key.public_key(curve))).collect();
         let (keys, needed) = condition.signers().unwrap_or_default();
         LockInfo {
             kind: condition.kind(),
@@ -241,7 +312,7 @@ impl KeyRing {
             sig_all: condition.flag() == SigFlag::All,
             needed,
             keys: keys.len(),
-            own_keys: keys.iter().filter(|key| self.0.iter().any(|(own, _)| own == *key)).count(),
+            own_keys: keys.iter().filter(|key| own.contains(key)).count(),
         }
     }
 }

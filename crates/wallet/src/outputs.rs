@@ -17,6 +17,8 @@ pub(crate) struct Derived {
     pub(crate) secret: Secret,
     pub(crate) r: BlindingFactor,
     pub(crate) b: PublicKey,
+    /// What the receiver of a lock with blinded keys needs (NUT-28).
+    pub(crate) ephemeral: Option<PointBytes>,
 }
 
 impl Derived {
@@ -25,26 +27,40 @@ impl Derived {
     }
 }
 
-/// Derives outputs, in the same order. Those that go into a token get `lock`.
+/// Derives all outputs of a request, in the same order. Those that go into a token get `lock`.
 pub(crate) fn derive_all(
     seed: &Seed,
     curve: &Curve,
     planned: &[PlannedOutput],
     lock: Option<&LockTerms>,
 ) -> Result<Vec<Derived>, Error> {
-    planned.iter().map(|planned| derive(seed, curve, *planned, lock)).collect()
+    // NUT-28: where one signature covers all inputs their locks must be the same, so they are blinded with the same key.
+    let first = planned.iter().find(|output| output.purpose == Purpose::Send);
+    let shared = first.filter(|_| lock.is_some_and(|lock| lock.sig_all));
+    planned.iter().map(|output| derive(seed, curve, output, shared.unwrap_or(output), lock)).collect()
 }
 
-fn derive(seed: &Seed, curve: &Curve, planned: PlannedOutput, lock: Option<&LockTerms>) -> Result<Derived, Error> {
+fn derive(
+    seed: &Seed,
+    curve: &Curve,
+    planned: &PlannedOutput,
+    blinder: &PlannedOutput,
+    lock: Option<&LockTerms>,
+) -> Result<Derived, Error> {
     let (secret, r) = seed
         .derive(&planned.keyset, planned.counter)
         .map_err(|_| Error::Bug("the counters of a keyset are used up"))?;
-    let secret = match lock {
-        Some(lock) if planned.purpose == Purpose::Send => lock.to_secret(&lock::nonce(&secret)?)?,
-        _ => secret,
+    let (secret, ephemeral) = match lock {
+        Some(lock) if planned.purpose == Purpose::Send => {
+            let key = lock.blind.then(|| seed.derive_blinder(&blinder.keyset, blinder.counter)).transpose();
+            let key = key.map_err(|_| Error::Bug("a key of the wallet is unusable"))?;
+            let ephemeral = key.as_ref().map(|key| PointBytes::from(key.public_key(curve)));
+            (lock.to_secret_blinded(curve, key.as_ref(), &lock::nonce(&secret)?)?, ephemeral)
+        }
+        _ => (secret, None),
     };
     let b = crypto::blind(curve, &secret.y(), &r).map_err(|_| Error::Bug("an output cannot be blinded"))?;
-    Ok(Derived { planned, secret, r, b })
+    Ok(Derived { planned: *planned, secret, r, b, ephemeral })
 }
 
 /// The outputs for some amounts, each split into the keyset's denominations, in ascending order of amount so that the

@@ -33,6 +33,11 @@ impl Seed {
         nut13::derive_key(&self.0, purpose, context)
     }
 
+    /// The ephemeral key that blinds the lock of one output (NUT-28). Whoever sends again derives the same.
+    pub(crate) fn derive_blinder(&self, keyset: &KeysetId, counter: u64) -> Result<SecretKey, DerivationError> {
+        self.derive_key("p2bk", &[keyset.as_bytes(), &counter.to_be_bytes()[..]].concat())
+    }
+
     /// The name of the seed: what it derives for a keyset id that no keys can have.
     ///
     /// # Errors

@@ -14,7 +14,7 @@
 //! Everything up to a `Prepared` or `Quoted` state can be [`Cancelled`]. A `Requested` state holds the whole request as it
 //! leaves, and is left only by evidence from the mint. [`Refused`] is the end of an operation that never was applied.
 
-use hazel_protocol::{Amount, KeysetId, MeltRequest, MintRequest, Proof, QuoteId, SwapRequest};
+use hazel_protocol::{Amount, KeysetId, MeltRequest, MintRequest, PointBytes, Proof, QuoteId, SwapRequest};
 use serde::{Deserialize, Serialize};
 
 use crate::lock::LockTerms;
@@ -81,12 +81,25 @@ pub struct Exchange {
     /// The lock on the outputs that go into a token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lock: Option<LockTerms>,
+    /// The ephemeral keys of inputs with blinded locks (NUT-28), which the request does not tell the mint, in the order of the inputs;
+    /// empty when there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ephemeral: Vec<Option<PointBytes>>,
     /// What the mint takes (NUT-02), in the minor unit.
     pub fee: Amount,
     /// How often it was sent.
     pub dispatch: Dispatch,
     /// Outputs of former requests on the same inputs that may still reach the mint. One request at most is applied.
     pub superseded: Vec<Vec<PlannedOutput>>,
+}
+
+impl Exchange {
+    /// The inputs with what it takes to open their locks anew.
+    pub(crate) fn inputs(&self) -> Vec<Proof> {
+        let ephemeral = self.ephemeral.iter().copied().chain(std::iter::repeat(None));
+        let inputs = self.request.inputs.iter().cloned().zip(ephemeral);
+        inputs.map(|(proof, p2pk_e)| Proof { p2pk_e, ..proof }).collect()
+    }
 }
 
 /// An invoice was asked for; it may be paid at any time.

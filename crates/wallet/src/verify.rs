@@ -128,6 +128,7 @@ fn unblind(
         c: PointBytes::from(&c),
         witness: None,
         dleq: signature.dleq.map(|proof| proof.with_blinding_factor(output.r.clone())),
+        p2pk_e: output.ephemeral,
     })
 }
 

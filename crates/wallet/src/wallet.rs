@@ -428,12 +428,12 @@ impl Wallet {
         lock: Option<&LockTerms>,
     ) -> Result<Vec<Option<Result<Proof, Violation>>>, Error> {
         let mut proofs = Vec::with_capacity(planned.len());
-        for planned in planned.chunks(RESTORE_BATCH) {
-            let derived = self.derive(planned, lock)?;
+        let derived = self.derive(planned, lock)?;
+        for derived in derived.chunks(RESTORE_BATCH) {
             let messages: Vec<_> = derived.iter().map(Derived::message).collect();
             let outputs = BoundedVec::try_from(messages).map_err(|_| Error::Bug("a restore request is too long"))?;
             let answer = self.inner.connector.restore(&RestoreRequest { outputs }).await?;
-            proofs.extend(verify::restored(keysets, &derived, &answer, self.inner.policy.mint_dleq)?);
+            proofs.extend(verify::restored(keysets, derived, &answer, self.inner.policy.mint_dleq)?);
         }
         Ok(proofs)
     }

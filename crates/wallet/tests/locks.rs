@@ -206,7 +206,7 @@ async fn what_somebody_else_can_spend_is_not_taken_offline() {
     let sent = send_locked(&alice, 2, LockTerms::to_key(key(&carol))).await;
     let ids: Vec<_> = alice.free_keysets().await;
     let proofs: Vec<_> =
-        sent.token.proofs(&ids).unwrap().into_iter().map(hazel_protocol::Proof::without_dleq).collect();
+        sent.token.proofs(&ids).unwrap().into_iter().map(hazel_protocol::Proof::for_the_mint).collect();
     let bare = hazel_protocol::TokenV4::new(support::world::url(), "sat".parse().unwrap(), None, &proofs).unwrap();
     let answer = carol.wallet.receive_offline(&Token::V4(bare), &ReceiveOptions::default()).await;
     assert_eq!(answer, Err(Error::TokenWithoutDleq));
@@ -242,4 +242,123 @@ async fn a_send_that_may_not_ask_the_mint_needs_fitting_coins() {
     assert_eq!(sent.token_value, sat(5));
     assert_eq!(alice.wallet.prepare_send(sat(1), offline.clone()).await.unwrap_err(), Error::NoExactMatch);
     assert!(alice.link.copies("swap").is_empty());
+}
+
+/// A lock whose keys the mint does not see.
+fn hidden(lock: LockTerms) -> LockTerms {
+    LockTerms { blind: true, ..lock }
+}
+
+fn proofs_of(sent: &SentToken) -> Vec<hazel_protocol::TokenProof> {
+    sent.token.token_proofs().into_iter().map(|(_, proof)| proof.clone()).collect()
+}
+
+#[tokio::test]
+async fn a_hidden_key_is_seen_by_nobody_and_found_by_its_owner() {
+    for sig_all in [false, true] {
+        let bank = bank();
+        let alice = Peer::with(&bank, 1, 64).await;
+        let (carol, dave) = (Peer::new(&bank, 2).await, Peer::new(&bank, 3).await);
+        let own = carol.wallet.lock_key(63).unwrap();
+        let sent = send_locked(&alice, 21, hidden(LockTerms { sig_all, ..LockTerms::to_key(own) })).await;
+        let proofs = proofs_of(&sent);
+        assert!(proofs.iter().all(|proof| !proof.secret.as_str().contains(&own.to_string()[2..])));
+        let ephemeral: std::collections::BTreeSet<_> = proofs.iter().map(|proof| proof.p2pk_e.unwrap()).collect();
+        // Each output has a key of its own, but for those that one signature covers.
+        assert_eq!(ephemeral.len(), if sig_all { 1 } else { proofs.len() });
+        assert_locked(&receive(&dave, &sent.token).await, ConditionError::Unsigned);
+        let text = sent.token.to_string();
+        assert_eq!(receive(&carol, &text.parse().unwrap()).await, Ok(21));
+        assert_eq!(alice.wallet.check_sent().await, Ok(sat(0)));
+        carol.assert_sound("carol").await;
+    }
+}
+
+#[tokio::test]
+async fn a_hidden_lock_survives_a_lost_answer_and_a_rotation() {
+    for sig_all in [false, true] {
+        let bank = bank();
+        let mut alice = Peer::with(&bank, 1, 64).await;
+        let carol = Peer::new(&bank, 2).await;
+        let lock = hidden(LockTerms { sig_all, ..LockTerms::to_key(key(&carol)) });
+        alice.link.fail("swap", [Fault::LoseAnswer, Fault::LoseRequest, Fault::LoseRequest]);
+        let options = SendOptions { lock: Some(lock), ..SendOptions::default() };
+        alice.wallet.prepare_send(sat(21), options).await.unwrap().confirm().await.unwrap_err();
+        alice = alice.restart();
+        let mut resumed = alice.wallet.resume().await.unwrap();
+        let ResumeOutcome::Token(sent) = resumed.remove(0).outcome else { panic!("no token") };
+        assert!(proofs_of(&sent).iter().all(|proof| proof.p2pk_e.is_some()));
+        // The receiver's request is lost, and its keyset is gone when it is made anew: a signature over all is made anew, too.
+        let prepared = carol.wallet.prepare_receive(&sent.token).await.unwrap();
+        carol.link.fail("swap", [Fault::LoseRequest, Fault::LoseRequest, Fault::LoseRequest]);
+        prepared.confirm().await.unwrap_err();
+        bank.add_keyset(KeysetKind::V2, 0);
+        let carol = carol.restart();
+        carol.wallet.resume().await.unwrap();
+        assert_eq!(carol.available().await, 21);
+    }
+}
+
+#[tokio::test]
+async fn hidden_keys_of_several_sign_one_after_the_other() {
+    let bank = bank();
+    let alice = Peer::with(&bank, 1, 64).await;
+    let (carol, dave) = (Peer::new(&bank, 2).await, Peer::new(&bank, 3).await);
+    let keys = vec![key(&alice), key(&carol), key(&dave)];
+    let lock = hidden(LockTerms { keys, n_sigs: Some(2), ..LockTerms::to_hash(hash()) });
+    let sent = send_locked(&alice, 10, lock).await;
+    assert_locked(&receive(&carol, &sent.token).await, ConditionError::PreimageMissing);
+    let signed = carol.wallet.cosign(&sent.token).await.unwrap();
+    assert_eq!(Peer::new(&bank, 9).await.wallet.cosign(&signed).await, Err(Error::NothingToSign));
+    let with = ReceiveOptions { preimage: Some("00".repeat(32)) };
+    let prepared = dave.wallet.prepare_receive_with(&signed, &with).await.unwrap();
+    assert_eq!(prepared.confirm().await.unwrap().amount, sat(10));
+}
+
+#[tokio::test]
+async fn the_sender_takes_back_by_a_hidden_refund_key() {
+    let bank = bank();
+    let alice = Peer::with(&bank, 1, 64).await;
+    let carol = Peer::new(&bank, 2).await;
+    let lock = LockTerms { locktime: Some(1_500_000), refund: vec![key(&alice)], ..LockTerms::to_key(key(&carol)) };
+    let sent = send_locked(&alice, 10, hidden(lock)).await;
+    assert!(matches!(alice.wallet.prepare_take_back(sent.operation).await, Err(Error::TokenLocked(_))));
+    alice.world.pass(600_000);
+    bank.set_time(1_600_000);
+    let taken = alice.wallet.prepare_take_back(sent.operation).await.unwrap();
+    assert_eq!(taken.confirm().await.unwrap().amount, sat(10));
+    assert_eq!(alice.available().await, 64);
+    alice.assert_sound("alice").await;
+}
+
+#[tokio::test]
+async fn a_hidden_lock_is_taken_offline() {
+    let bank = bank();
+    let alice = Peer::with(&bank, 1, 64).await;
+    let carol = Peer::new(&bank, 2).await;
+    let sent = send_locked(&alice, 21, hidden(LockTerms::to_key(key(&carol)))).await;
+    // Without the ephemeral key nobody knows whose it is.
+    let ids = alice.free_keysets().await;
+    let proofs = sent.token.proofs(&ids).unwrap().into_iter();
+    let bare: Vec<_> = proofs.map(|proof| hazel_protocol::Proof { p2pk_e: None, ..proof }).collect();
+    let bare = hazel_protocol::TokenV4::new(support::world::url(), "sat".parse().unwrap(), None, &bare).unwrap();
+    let answer = carol.wallet.receive_offline(&Token::V4(bare), &ReceiveOptions::default()).await;
+    assert!(matches!(answer, Err(Error::NotOffline(_))), "{answer:?}");
+    let stored = carol.wallet.receive_offline(&sent.token, &ReceiveOptions::default()).await.unwrap();
+    assert_eq!(stored.value, sat(21));
+    let carol = carol.restart();
+    carol.wallet.resume().await.unwrap();
+    assert_eq!(carol.available().await, 21);
+}
+
+#[tokio::test]
+async fn a_lock_that_cannot_be_hidden_is_refused() {
+    let bank = bank();
+    let alice = Peer::with(&bank, 1, 64).await;
+    let keys: Vec<_> = (0..12).map(|number| alice.wallet.lock_key(number).unwrap()).collect();
+    let many = |count: usize| LockTerms { keys: keys[..count].to_vec(), ..LockTerms::default() };
+    assert!(hidden(many(11)).check().is_ok());
+    for lock in [many(12), LockTerms { hash: Some(hash()), ..many(11) }, LockTerms::to_hash(hash())] {
+        assert!(matches!(hidden(lock).check(), Err(Error::Lock(_))));
+    }
 }

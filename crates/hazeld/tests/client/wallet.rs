@@ -152,6 +152,7 @@ impl Wallet {
             c: PointBytes::from(&c),
             witness: None,
             dleq: None,
+            p2pk_e: None,
         }
     }
 

@@ -403,6 +403,7 @@ impl Bottle {
             c: PointBytes::from(&c),
             witness: None,
             dleq: None,
+            p2pk_e: None,
         }
     }
 

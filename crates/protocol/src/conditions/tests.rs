@@ -41,6 +41,7 @@ fn proof(secret: &Secret) -> Proof {
         c: key(9).into(),
         witness: None,
         dleq: None,
+        p2pk_e: None,
     }
 }
 

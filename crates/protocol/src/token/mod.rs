@@ -135,6 +135,9 @@ pub struct TokenProof {
     /// Proof that the mint signed it (NUT-12).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dleq: Option<ProofDleq>,
+    /// The sender's ephemeral key, for a lock with blinded keys (NUT-28).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p2pk_e: Option<PointBytes>,
 }
 
 impl TokenProof {
@@ -150,6 +153,7 @@ impl TokenProof {
             c: self.c,
             witness: self.witness.clone(),
             dleq: self.dleq.clone(),
+            p2pk_e: self.p2pk_e,
         })
     }
 }
@@ -163,6 +167,7 @@ impl From<&Proof> for TokenProof {
             c: proof.c,
             witness: proof.witness.clone(),
             dleq: proof.dleq.clone(),
+            p2pk_e: proof.p2pk_e,
         }
     }
 }

@@ -162,7 +162,8 @@ fn encode_group(e: &mut Encoder<Vec<u8>>, proofs: &[TokenProof]) -> Encoded {
 }
 
 fn encode_proof(e: &mut Encoder<Vec<u8>>, proof: &TokenProof) -> Encoded {
-    e.map(3 + u64::from(proof.dleq.is_some()) + u64::from(proof.witness.is_some()))?;
+    let extras = [proof.dleq.is_some(), proof.witness.is_some(), proof.p2pk_e.is_some()];
+    e.map(3 + extras.into_iter().map(u64::from).sum::<u64>())?;
     e.str("a")?.u64(proof.amount.to_u64())?;
     e.str("s")?.str(proof.secret.as_str())?;
     e.str("c")?.bytes(proof.c.as_bytes())?;
@@ -174,6 +175,9 @@ fn encode_proof(e: &mut Encoder<Vec<u8>>, proof: &TokenProof) -> Encoded {
     }
     if let Some(witness) = &proof.witness {
         e.str("w")?.str(witness.as_str())?;
+    }
+    if let Some(ephemeral) = &proof.p2pk_e {
+        e.str("pe")?.bytes(ephemeral.as_bytes())?;
     }
     Ok(())
 }
@@ -235,6 +239,7 @@ fn decode_proof(d: &mut Decoder<'_>) -> Result<TokenProof, TokenError> {
     let mut c = Slot::new("c");
     let mut dleq = Slot::new("d");
     let mut witness = Slot::new("w");
+    let mut ephemeral = Slot::new("pe");
     each_field::<TokenError>(d, |d, field| {
         match field {
             "a" => amount.fill(Amount::from_u64(d.u64().map_err(malformed)?))?,
@@ -242,6 +247,7 @@ fn decode_proof(d: &mut Decoder<'_>) -> Result<TokenProof, TokenError> {
             "c" => c.fill(PointBytes::from_bytes(bytes(d)?)?)?,
             "d" => dleq.fill(optional(d, decode_dleq)?)?,
             "w" => witness.fill(optional(d, text)?.map(Witness::new).transpose()?)?,
+            "pe" => ephemeral.fill(optional(d, bytes)?.map(PointBytes::from_bytes).transpose()?)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -253,6 +259,7 @@ fn decode_proof(d: &mut Decoder<'_>) -> Result<TokenProof, TokenError> {
         c: c.required()?,
         witness: witness.or_none(),
         dleq: dleq.or_none(),
+        p2pk_e: ephemeral.or_none(),
     })
 }
 

@@ -228,6 +228,7 @@ fn add_proof(connection: &Connection, record: &ProofRecord) -> Applied {
         record.sent_by.as_ref().map(OperationId::as_bytes),
         record.origin.as_ref().map(|origin| origin.seed.as_bytes()),
         counter,
+        proof.p2pk_e.as_ref().map(PointBytes::as_bytes),
     ];
     run(connection, sql::ADD_PROOF, values)?;
     Ok(())

@@ -35,6 +35,7 @@ const MIGRATIONS: Migrations = Migrations {
     steps: &[
         Migration { name: "base", sql: include_str!("migrations/0001_base.sql") },
         Migration { name: "keysets of each mint", sql: include_str!("migrations/0002_keysets_of_each_mint.sql") },
+        Migration { name: "blinded keys", sql: include_str!("migrations/0003_blinded_keys.sql") },
     ],
 };
 

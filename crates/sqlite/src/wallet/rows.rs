@@ -173,6 +173,7 @@ fn proof_record(row: &Row<'_>) -> Result<ProofRecord, StoreFault> {
             c: point(row, "c")?,
             witness: row.optional("witness", witness)?,
             dleq: dleq(row)?,
+            p2pk_e: row.optional("p2pk_e", point)?,
         },
         status: status(row, "status")?,
         held_by: row.optional("held_by", operation_id)?,

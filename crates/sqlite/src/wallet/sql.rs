@@ -26,7 +26,7 @@ macro_rules! proofs {
     ($rest:literal) => {
         concat!(
             "SELECT y, mint, unit, keyset_id, amount, secret, c, witness, dleq_e, dleq_s, dleq_r, status, held_by, \
-             sent_by, seed, counter FROM proofs ",
+             sent_by, seed, counter, p2pk_e FROM proofs ",
             $rest
         )
     };
@@ -74,8 +74,8 @@ statements! {
     SENT_BY = proofs!("WHERE sent_by = ?1 ORDER BY y");
     HOLDS_ANY = "SELECT 1 FROM proofs WHERE held_by = ?1 LIMIT 1";
     ADD_PROOF = "INSERT INTO proofs (y, mint, unit, keyset_id, amount, secret, c, witness, dleq_e, dleq_s, dleq_r, status, \
-                 held_by, sent_by, seed, counter) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) ON CONFLICT (y) DO NOTHING";
+                 held_by, sent_by, seed, counter, p2pk_e) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17) ON CONFLICT (y) DO NOTHING";
     HOLD = "UPDATE proofs SET status = 'Held', held_by = ?2 WHERE y = ?1 AND status IN ('Available', 'Sent')";
     SPEND = "UPDATE proofs SET status = 'Spent', held_by = NULL WHERE y = ?1 AND held_by = ?2";
     RELEASE = "UPDATE proofs SET status = iif(sent_by IS NULL, 'Available', 'Sent'), held_by = NULL \

@@ -234,6 +234,7 @@ impl Served {
                 c: PointBytes::from(&c),
                 witness: None,
                 dleq: None,
+                p2pk_e: None,
             }
         };
         prepared.iter().zip(signatures).map(proof).collect()

@@ -58,6 +58,7 @@ pub(super) fn proof(number: u8) -> ProofRecord {
             c: PointBytes::from(&crypto::hash_to_curve(&[number])),
             witness: has_extras.then(|| Witness::new("{}").expect("short")),
             dleq: has_extras.then(|| Dleq { e: scalar, s: scalar }.with_blinding_factor(r)),
+            p2pk_e: has_extras.then(|| PointBytes::from(crypto::hash_to_curve(&[number, 1]))),
         },
         status: ProofStatus::Available,
         held_by: None,
