@@ -82,8 +82,14 @@ impl Mint {
         let minting = json!({ "description": can.description });
         let melting = json!({ "amountless": can.amountless });
         Nuts {
-            nut04: Some(self.methods(|quotes| (quotes.mint_min, quotes.mint_max), &minting, doors.minting)),
-            nut05: Some(self.methods(|quotes| (quotes.melt_min, quotes.melt_max), &melting, doors.melting)),
+            nut04: Some(PaymentSettings {
+                methods: self.methods(self.sold_units(), |quotes| (quotes.mint_min, quotes.mint_max), &minting),
+                disabled: !doors.minting,
+            }),
+            nut05: Some(PaymentSettings {
+                methods: self.methods(self.spent_units(), |quotes| (quotes.melt_min, quotes.melt_max), &melting),
+                disabled: !doors.melting,
+            }),
             nut07: Some(Supported::YES),
             nut08: Some(Supported::YES),
             nut09: Some(Supported::YES),
@@ -102,26 +108,26 @@ impl Mint {
         }
     }
 
-    /// NUT-15, for each unit that has quotes.
+    /// NUT-15, for each unit that pays.
     fn partial_payments(&self) -> MultipathSettings {
         let setting = |unit: CurrencyUnit| MultipathMethod { method: BOLT11.to_owned(), unit };
-        MultipathSettings { methods: self.quoted_units().map(setting).collect() }
+        MultipathSettings { methods: self.spent_units().into_iter().map(setting).collect() }
     }
 
-    /// NUT-17, for each unit that has quotes.
+    /// NUT-17, for each unit that pays: those that are sold are among them.
     fn subscriptions(&self) -> serde_json::Value {
         let commands = ["bolt11_mint_quote", "bolt11_melt_quote", "proof_state"];
         let setting = |unit: CurrencyUnit| json!({ "method": BOLT11, "unit": unit, "commands": commands });
-        let supported: Vec<_> = self.quoted_units().map(setting).collect();
+        let supported: Vec<_> = self.spent_units().into_iter().map(setting).collect();
         json!({ "supported": supported })
     }
 
     fn methods(
         &self,
+        units: Vec<CurrencyUnit>,
         range: fn(QuoteLimits) -> (Amount, Amount),
         options: &serde_json::Value,
-        is_open: bool,
-    ) -> PaymentSettings {
+    ) -> Vec<MethodSettings> {
         let setting = |unit: CurrencyUnit| {
             let (min, max) = range(self.config.quote_limits(&unit));
             MethodSettings {
@@ -133,16 +139,30 @@ impl Mint {
                 options: Some(options.clone()),
             }
         };
-        PaymentSettings { methods: self.quoted_units().map(setting).collect(), disabled: !is_open }
+        units.into_iter().map(setting).collect()
     }
 
-    /// The units that quotes can be made in now.
-    fn quoted_units(&self) -> impl Iterator<Item = CurrencyUnit> {
+    /// The units that a keyset signs now: mint quotes can be made in them.
+    fn sold_units(&self) -> Vec<CurrencyUnit> {
         let now = self.now();
-        let serves = |keyset: &KeysetRecord| keyset.signs(now) && msat_per_unit(&keyset.unit).is_ok();
-        let ring = self.keyring();
-        let units: Vec<_> = ring.iter().filter(|keyset| serves(keyset)).map(|keyset| keyset.unit.clone()).collect();
-        units.into_iter()
+        self.units_with(|keyset| keyset.signs(now))
+    }
+
+    /// The units of which something can be spent now, though nothing may sign them any more: melt quotes can be made in them.
+    fn spent_units(&self) -> Vec<CurrencyUnit> {
+        let now = self.now();
+        self.units_with(|keyset| !keyset.latched && !keyset.has_expired(now))
+    }
+
+    /// The units, each once, that have a rate to Lightning and a keyset that `serves`.
+    fn units_with(&self, serves: impl Fn(&KeysetRecord) -> bool) -> Vec<CurrencyUnit> {
+        let mut units = Vec::new();
+        for keyset in self.keyring().iter().filter(|keyset| serves(keyset)) {
+            if msat_per_unit(&keyset.unit).is_ok() && !units.contains(&keyset.unit) {
+                units.push(keyset.unit.clone());
+            }
+        }
+        units
     }
 }
 

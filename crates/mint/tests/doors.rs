@@ -165,3 +165,21 @@ async fn each_unit_has_limits_of_its_own() {
         assert!(!refused || code(&answer) == 11_006, "{answer:?}");
     }
 }
+
+#[tokio::test]
+async fn a_unit_that_is_only_spent_is_advertised_for_payments_alone() {
+    let bottle = Bottle::new(config()).await;
+    let proofs = bottle.fund(&[8]).await;
+    let next = UnitConfig::new(CurrencyUnit::Sat).into();
+    let signing = bottle.mint.rotate_keyset(next, "operator").await.expect("rotates");
+    bottle.mint.latch_keyset(signing, true, "operator", "").await.expect("stops");
+    let nuts = bottle.mint.info().nuts;
+    assert_eq!(nuts.nut04.expect("minting").methods, []);
+    assert!(bottle.mint.open_mint_quote("bolt11", quote_request(8)).await.is_err(), "nothing is sold");
+    let paying: Vec<_> = nuts.nut05.expect("melting").methods.into_iter().map(|method| method.unit).collect();
+    assert_eq!(paying, [CurrencyUnit::Sat], "once, for all its keysets");
+    let quote = bottle.melt_quote(&bottle.payments.foreign_invoice(8_000)).await;
+    bottle.mint.melt("bolt11", melt_request(&quote.quote, &proofs, &[])).await.expect("paid");
+    bottle.mint.latch_keyset(proofs[0].id, true, "operator", "").await.expect("stops");
+    assert_eq!(bottle.mint.info().nuts.nut05.expect("melting").methods, [], "nothing can be spent either");
+}
