@@ -25,7 +25,7 @@ const SUITES: &[Suite] = &[
     Suite { name: "unit", about: "all tests of the workspace with default features", run: unit },
     Suite {
         name: "postgres",
-        about: "the store contract and what PostgreSQL can do to it, on a server of its own",
+        about: "the store contract, what PostgreSQL can do to it, and the mint on it, on a server of its own",
         run: postgres,
     },
     Suite { name: "sqlcipher", about: "the store contract and the mint on encrypted databases", run: sqlcipher },
@@ -87,8 +87,27 @@ fn unit(places: &Places) -> Result<Tally> {
 fn postgres(places: &Places) -> Result<Tally> {
     let cluster = Cluster::start()?;
     let url = cluster.url();
-    cargo_test(places, None, &["-p", "hazel-postgres", "--features", "server-tests"], &[("HAZEL_TEST_POSTGRES", &url)])
+    let server = [("HAZEL_TEST_POSTGRES", url.as_str())];
+    let mut tally = cargo_test(places, None, &["-p", "hazel-postgres", "--features", "server-tests"], &server)?;
+    tally += cargo_test(places, None, &[&["-p", "hazeld"], ON_POSTGRES].concat(), &server)?;
+    Ok(tally)
 }
+
+/// The tests of the mint that say something of its database, and are not about a file of SQLite.
+const ON_POSTGRES: &[&str] = &[
+    "--test",
+    "run",
+    "--test",
+    "errors",
+    "--test",
+    "concurrency",
+    "--test",
+    "subscriptions",
+    "--test",
+    "rotation",
+    "--test",
+    "hostile",
+];
 
 fn sqlcipher(places: &Places) -> Result<Tally> {
     prerequisites::ensure_openssl_headers()?;

@@ -27,10 +27,10 @@ const EXIT_CODES: &str = "\
 Exit codes:
    0  done, or stopped as asked
    2  wrong usage or configuration
-   3  the database is in use by another process
+   3  the database is in use by other processes
    4  the seed or the database is not the right one, or is damaged
    5  the address cannot be listened on
-   6  the store had to stop (the disk did not keep what was written)
+   6  the store had to stop (the disk did not keep what was written, or other processes took over)
   70  anything else
  130, 143  told twice to stop";
 
@@ -208,7 +208,7 @@ pub(crate) struct DevArgs {
     /// The loopback address of the operator's surface; port 0 takes a free one, which is written to admin-url in the data folder.
     #[arg(long, value_name = "ADDR", default_value = DEV_ADMIN_LISTEN)]
     pub(crate) admin_listen: SocketAddr,
-    /// The database: sqlite:PATH or a path. Without it, mint.sqlite in the data folder.
+    /// The database: sqlite:PATH, a path or postgres://... Without it, mint.sqlite in the data folder.
     #[arg(long, value_name = "URL")]
     pub(crate) database: Option<DatabaseUrl>,
     /// The seed phrase. Without it, `seed` in the data folder; made when the database is empty.
@@ -289,7 +289,7 @@ mod tests {
 
     #[test]
     fn a_database_of_another_kind_is_refused() {
-        let error = Cli::try_parse_from(["hazeld", "dev", "--database", "postgres://x"]).expect_err("refused");
+        let error = Cli::try_parse_from(["hazeld", "dev", "--database", "mysql://x"]).expect_err("refused");
         assert!(error.to_string().contains("sqlite"), "{error}");
     }
 }

@@ -7,7 +7,7 @@ use tracing::debug;
 
 use crate::admin;
 use crate::cli::DevArgs;
-use crate::config::{AdminListener, Config, Database, Fake, Http, Log, SecretSource};
+use crate::config::{AdminListener, Config, Database, DatabaseUrl, Fake, Http, Log, SecretSource};
 use crate::failure::Failure;
 use crate::seed::private_folder;
 use crate::wiring::{Plan, SeedPolicy};
@@ -51,10 +51,7 @@ fn config(args: DevArgs, folder: &Path, seed: &Path) -> Config {
             token_file: folder.join(admin::DEV_TOKEN_FILE),
             url_file: Some(folder.join(admin::DEV_URL_FILE)),
         }),
-        database: Database {
-            path: args.database.map_or_else(|| folder.join("mint.sqlite"), |url| url.path),
-            key: None,
-        },
+        database: Database::at(args.database.unwrap_or_else(|| DatabaseUrl::Sqlite(folder.join("mint.sqlite")))),
         seed: SecretSource::File(seed.to_owned()),
         imported_keysets: Vec::new(),
         lightning,
@@ -88,7 +85,7 @@ fn banner(folder: &Path, config: &Config, seed: &Path) -> String {
    operator     hazeld keyset list --data-dir {}
 ",
         folder.display(),
-        config.database.path.display(),
+        config.database,
         seed.display(),
         config.lightning.ledger.display(),
         folder.display()

@@ -10,6 +10,7 @@
 //! | `config` | the file, the environment over it, the rules between the values |
 //! | `dev`, `start` | how each command comes to a plan |
 //! | `wiring` | from a plan to a running mint and back down |
+//! | `ledger` | the database, whichever it is |
 //! | `environment` | clock, randomness, tasks, threads for arithmetic |
 //! | `seed` | the words every key comes from |
 //! | `import` | keysets of other mints: their keys, and their history |
@@ -25,6 +26,7 @@ mod environment;
 mod failpoints;
 mod failure;
 mod import;
+mod ledger;
 mod logging;
 mod private;
 mod seed;

@@ -52,13 +52,13 @@ pub(crate) enum SeedError {
     NoRandomness(getrandom::Error),
     /// The ledger has a history, so its seed is somewhere; a new one could not honour what it has signed.
     #[error(
-        "the database {} is not empty, but its seed file {} is missing: put the seed back. \
+        "the database {database} is not empty, but its seed file {} is missing: put the seed back. \
          A new seed could not honour the ecash that has been issued",
-        database.display(), seed.display()
+        seed.display()
     )]
     MissingBesideLedger {
         /// The ledger.
-        database: PathBuf,
+        database: String,
         /// Where its seed should be.
         seed: PathBuf,
     },

@@ -37,7 +37,7 @@ fn summary(path: &Path, config: &Config) -> String {
         path.display(),
         units.join(", "),
         config.http.listen,
-        config.database.path.display()
+        config.database
     )
 }
 

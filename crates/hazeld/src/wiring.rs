@@ -4,7 +4,7 @@
 //! recovery, which never delays the listener. Down: the listener, the engine's running operations, the store.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +13,6 @@ use hazel_lightning::fake::{FakeConfig, FakeNode, SystemWorld};
 use hazel_mint::ports::{ApplyError, Environment, ReadError, Store};
 use hazel_mint::signer::LocalSigner;
 use hazel_mint::{Mint, OpenError, Ports};
-use hazel_sqlite::{DatabaseKey, MintStore, OpenOptions};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
@@ -22,6 +21,7 @@ use crate::config::{Config, Database, Fake, SecretSource};
 use crate::environment::SystemEnvironment;
 use crate::failure::Failure;
 use crate::import;
+use crate::ledger::Ledger;
 use crate::logging;
 use crate::seed::{self, Seed, SeedError};
 use crate::shutdown::Signals;
@@ -75,46 +75,15 @@ async fn live(plan: Plan) -> Result<(), Failure> {
     let signals = Signals::listen().map_err(internal("cannot listen for signals"))?;
     let environment = SystemEnvironment::new(tokio::runtime::Handle::current())
         .map_err(internal("this machine does not give what a mint needs"))?;
-    let store = Arc::new(open_store(&plan.config.database)?);
-    let mint = open_mint(&plan, Arc::clone(&store), Arc::new(environment)).await?;
-    let ended = serve(&plan.config, &mint, &store, signals).await;
-    store.close();
+    let ledger = Ledger::open(&plan.config.database).await?;
+    let mint = open_mint(&plan, ledger.store(), Arc::new(environment)).await?;
+    let ended = serve(&plan.config, &mint, &ledger, signals).await;
+    ledger.close().await;
     ended
 }
 
-pub(crate) fn open_store(database: &Database) -> Result<MintStore, Failure> {
-    let key = match &database.key {
-        None => None,
-        Some(source) => Some(database_key(source)?),
-    };
-    let options = OpenOptions { key, ..OpenOptions::default() };
-    MintStore::open(&database.path, &options).map_err(|error| match error {
-        hazel_sqlite::OpenError::InUse { .. } => {
-            Failure::Locked(format!("{error}: one process at a time can run a mint on it"))
-        }
-        error => Failure::Mismatch(error.to_string()),
-    })
-}
-
-fn database_key(source: &SecretSource) -> Result<DatabaseKey, Failure> {
-    match source {
-        SecretSource::File(path) => {
-            DatabaseKey::from_file(path).map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))
-        }
-        SecretSource::Variable(name) => {
-            let text = std::env::var(name).map_err(|_| {
-                Failure::Usage(format!(
-                    "the environment variable {name}, which should hold the database key, is not set"
-                ))
-            })?;
-            DatabaseKey::from_text(text)
-                .map_err(|error| Failure::Usage(format!("the environment variable {name}: {error}")))
-        }
-    }
-}
-
 /// The seed, made now if that is allowed and the ledger has no history.
-async fn obtain_seed(policy: &SeedPolicy, store: &MintStore, database: &Path) -> Result<Seed, Failure> {
+async fn obtain_seed(policy: &SeedPolicy, store: &dyn Store, database: &Database) -> Result<Seed, Failure> {
     let path = match policy {
         SeedPolicy::Given(source) => return Ok(seed::read(source)?),
         SeedPolicy::MakeWhenEmpty(path) => path,
@@ -125,20 +94,24 @@ async fn obtain_seed(policy: &SeedPolicy, store: &MintStore, database: &Path) ->
     }
     let keysets = store.keysets().await.map_err(|error| Failure::Mismatch(error.to_string()))?;
     if !keysets.is_empty() {
-        let missing = SeedError::MissingBesideLedger { database: database.to_owned(), seed: path.clone() };
+        let missing = SeedError::MissingBesideLedger { database: database.to_string(), seed: path.clone() };
         return Err(missing.into());
     }
-    seed::create(path)?;
-    tracing::info!(file = %path.display(), "made a new seed for an empty database: keep a copy of it");
+    match seed::create(path) {
+        Ok(()) => tracing::info!(file = %path.display(), "made a new seed for an empty database: keep a copy of it"),
+        // Another process has just made it.
+        Err(SeedError::Exists(_)) => {}
+        Err(error) => return Err(error.into()),
+    }
     Ok(seed::read(&SecretSource::File(path.clone()))?)
 }
 
 async fn open_mint(
     plan: &Plan,
-    store: Arc<MintStore>,
+    store: Arc<dyn Store>,
     environment: Arc<dyn Environment>,
 ) -> Result<Arc<Mint>, Failure> {
-    let seed = obtain_seed(&plan.seed, &store, &plan.config.database.path).await?;
+    let seed = obtain_seed(&plan.seed, &*store, &plan.config.database).await?;
     let payments = Arc::new(open_node(&plan.config.lightning)?);
     let mut entropy = [0; 32];
     environment.fill_random(&mut entropy);
@@ -200,7 +173,7 @@ enum End {
     Store(String),
 }
 
-async fn serve(config: &Config, mint: &Arc<Mint>, store: &MintStore, mut signals: Signals) -> Result<(), Failure> {
+async fn serve(config: &Config, mint: &Arc<Mint>, ledger: &Ledger, mut signals: Signals) -> Result<(), Failure> {
     // First, so that whoever reads where the API listens can reach it, too.
     let admin = admin::Surface::open(config.admin.as_ref()).await?;
     let listener = listen(config).await?;
@@ -215,7 +188,7 @@ async fn serve(config: &Config, mint: &Arc<Mint>, store: &MintStore, mut signals
     }));
     let end = tokio::select! {
         number = signals.next() => End::Signal(number),
-        reason = store.closed() => End::Store(reason),
+        reason = ledger.closed() => End::Store(reason),
     };
     signals.exit_at_next();
     if let End::Signal(number) = end {

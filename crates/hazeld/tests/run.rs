@@ -7,7 +7,8 @@ use std::path::Path;
 use std::process::Output;
 use std::time::{Duration, Instant};
 
-use client::{Hazeld, Launch, Wallet, audit, invoice, payments_by_hash, sum};
+use client::{Hazeld, Launch, Wallet, audit, invoice, is_on_postgres, payments_by_hash, sum};
+use hazel_lightning::fake::open_ledger;
 use hazel_protocol::{MeltQuoteBolt11Response, MeltQuoteState, MintQuoteState, ProofState, SwapResponse};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -114,7 +115,7 @@ fn the_seed_and_its_folder_are_private() {
     let mint = Launch::dev(&data).start();
     let mode = |path: &Path| std::fs::metadata(path).expect("there").permissions().mode() & 0o777;
     assert_eq!(mode(&data.join("seed")), 0o600);
-    assert_eq!(mode(&data.join("mint.sqlite")), 0o600);
+    assert!(is_on_postgres() || mode(&data.join("mint.sqlite")) == 0o600);
     assert_eq!(mode(&data), 0o700);
     mint.stop();
 }
@@ -123,7 +124,8 @@ fn the_seed_and_its_folder_are_private() {
 fn dev_says_loudly_what_it_is_and_where_its_files_are() {
     let folder = folder();
     let mint = Launch::dev(folder.path()).start();
-    for text in ["NOT REAL MONEY", "mint.sqlite", "lightning.sqlite", folder.path().to_str().expect("text")] {
+    let database = if is_on_postgres() { "postgres://127.0.0.1" } else { "mint.sqlite" };
+    for text in ["NOT REAL MONEY", database, "lightning.sqlite", folder.path().to_str().expect("text")] {
         assert!(mint.logs(text, Duration::from_secs(5)), "{text:?} is not in: {}", mint.log());
     }
     mint.stop();
@@ -140,6 +142,9 @@ fn dev_serves_this_machine_only() {
 
 #[test]
 fn a_second_process_on_the_database_is_refused() {
+    if is_on_postgres() {
+        return;
+    }
     let folder = folder();
     let mint = Launch::dev(folder.path()).start();
     assert_refused(Launch::dev(folder.path()), 3, "in use by process");
@@ -179,6 +184,9 @@ fn a_database_keeps_its_seed() {
 
 #[test]
 fn a_file_that_is_no_ledger_is_refused() {
+    if is_on_postgres() {
+        return;
+    }
     let folder = folder();
     let path = folder.path().join("mint.sqlite");
     std::fs::write(&path, "something else entirely, and long enough to have a header").expect("written");
@@ -208,7 +216,7 @@ fn configured() -> TempDir {
 }
 
 fn start(folder: &TempDir) -> Launch {
-    Launch::hazeld(&["start", "--config"]).arg(folder.path().join("hazeld.toml"))
+    Launch::hazeld(&["start", "--config"]).arg(folder.path().join("hazeld.toml")).on_database_of(folder.path())
 }
 
 #[tokio::test]
@@ -234,7 +242,11 @@ async fn the_example_configuration_runs() {
         let parsed: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"));
         assert!(parsed["level"].is_string() && parsed["message"].is_string(), "{line}");
     }
-    assert!(folder.path().join("mint.sqlite").exists(), "paths are relative to the configuration");
+    assert_eq!(
+        folder.path().join("mint.sqlite").exists(),
+        !is_on_postgres(),
+        "paths are relative to the configuration"
+    );
 }
 
 #[test]
@@ -278,8 +290,8 @@ fn start_is_given_its_seed_and_never_makes_one() {
     assert_refused(start(&folder).env("HAZELD_HTTP__LISTEN", "127.0.0.1:0"), 4, "HAZELD_SEED");
 }
 
-/// A melt that is on its way for so long, in a task of its own.
-async fn melt_on_its_way(mint: &Hazeld, number: u64) -> tokio::task::JoinHandle<Option<client::Answer>> {
+/// A melt that the node of this folder has and is busy with, in a task of its own.
+async fn melt_on_its_way(folder: &Path, mint: &Hazeld, number: u64) -> tokio::task::JoinHandle<Option<client::Answer>> {
     let wallet = Wallet::open(mint.url(), 6).await;
     let money = wallet.mint(32).await;
     let quote = wallet.melt_quote(&invoice(number, 30)).await;
@@ -287,9 +299,11 @@ async fn melt_on_its_way(mint: &Hazeld, number: u64) -> tokio::task::JoinHandle<
         let (wallet, money, quote) = (wallet.clone(), money.clone(), quote.quote.clone());
         async move { wallet.try_melt(&quote, &money, &wallet.draft(&[0; 2])).await }
     });
-    while wallet.melt_quote_now(&quote.quote).await.state != MeltQuoteState::Pending {
+    let node = open_ledger(folder.join("lightning.sqlite")).expect("the node's file opens");
+    while node.payments().expect("read").is_empty() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+    assert_eq!(wallet.melt_quote_now(&quote.quote).await.state, MeltQuoteState::Pending);
     melting
 }
 
@@ -297,7 +311,7 @@ async fn melt_on_its_way(mint: &Hazeld, number: u64) -> tokio::task::JoinHandle<
 async fn a_signal_lets_what_is_under_way_end() {
     let folder = folder();
     let mut mint = Launch::dev(folder.path()).fake("pay-after-ms", 2_000).start();
-    let melting = melt_on_its_way(&mint, 2).await;
+    let melting = melt_on_its_way(folder.path(), &mint, 2).await;
     mint.terminate();
     assert!(mint.logs("told to stop", Duration::from_secs(10)), "{}", mint.log());
     let refused = tokio::net::TcpStream::connect(mint.url().trim_start_matches("http://")).await;
@@ -312,7 +326,7 @@ async fn a_signal_lets_what_is_under_way_end() {
 async fn a_second_signal_ends_it_at_once_and_the_next_start_goes_on() {
     let folder = folder();
     let mut mint = Launch::dev(folder.path()).fake("pay-after-ms", 8_000).start();
-    let melting = melt_on_its_way(&mint, 3).await;
+    let melting = melt_on_its_way(folder.path(), &mint, 3).await;
     mint.terminate();
     assert!(mint.logs("told to stop", Duration::from_secs(10)), "{}", mint.log());
     let told_again = Instant::now();

@@ -30,7 +30,8 @@ fn started(settings: &[(&str, &str)]) -> (TempDir, Hazeld) {
     std::fs::write(folder.path().join("hazeld.toml"), &example.stdout).expect("written");
     let seed = Launch::hazeld(&["seed", "new", "--file"]).arg(folder.path().join("seed")).output();
     assert_eq!(seed.status.code(), Some(0));
-    let mut launch = Launch::hazeld(&["start", "--config"]).arg(folder.path().join("hazeld.toml"));
+    let mut launch =
+        Launch::hazeld(&["start", "--config"]).arg(folder.path().join("hazeld.toml")).on_database_of(folder.path());
     for (name, value) in [("HTTP__LISTEN", "127.0.0.1:0"), ("LIGHTNING__PAY_AFTER_MS", "0")].iter().chain(settings) {
         launch = launch.env(&format!("HAZELD_{name}"), value);
     }

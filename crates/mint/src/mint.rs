@@ -18,8 +18,8 @@ use crate::error::MintError;
 use crate::events::Hub;
 use crate::keyring::Keyring;
 use crate::ports::{
-    Act, Applied, ApplyError, Change, Conflict, Environment, KeysetRecord, LatchKeyset, OperationId, OwnerId, Payments,
-    Signer, Store, Timestamp,
+    Act, Applied, ApplyError, Change, Conflict, Environment, Fence, KeysetRecord, LatchKeyset, OperationId, OwnerId,
+    Payments, Signer, Store, Timestamp,
 };
 use crate::questions::Questions;
 use crate::strays::Strays;
@@ -158,6 +158,12 @@ impl Mint {
 
     pub(crate) fn rules(&self) -> Rules {
         Rules { keyring: self.keyring(), limits: self.config.limits, now: self.now() }
+    }
+
+    /// Open while this process holds what it pays for.
+    pub(crate) fn fence(&self) -> Fence {
+        let store = Arc::clone(&self.ports.store);
+        Fence::new(move || store.may_pay())
     }
 
     /// A UUID v7, from the clock and 74 random bits.

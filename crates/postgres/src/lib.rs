@@ -13,6 +13,7 @@
 //! | `session` | one connection: its settings, prepared statements, warnings |
 //! | `migration` | schema versions, forward only, safe when several processes start at once |
 //! | `readers`, `columns` | reads beside the writer; rows that are not trusted |
+//! | `clock` | how long a lease has left |
 //! | `fault` | what an error means for the transaction |
 //! | `mint` | the schema, the statements, the writer, and one function for each change of the port |
 //!
@@ -23,18 +24,22 @@
 //!
 //! # Ownership
 //! The engine makes its owner known once (`enlist`), and from then on a lease of ten seconds is renewed every two. Only the operations of an owner whose
-//! lease has run out are taken over, and the same transaction looks. Long silence is no proof of death, though: a melt that such a process may have
+//! lease has run out are taken over, and the same transaction looks. A process whose lease is nearly over pays nothing any more (`may_pay`), by a clock
+//! that goes on while the machine sleeps. Long silence is no proof of death, though: a melt that such a process may have
 //! handed to a backend is released only once the time written in its dispatch has passed.
 //!
 //! # Durability
 //! Every connection sets `synchronous_commit` itself: `on` for what must be durable, `off` for a swap's reservation and release, which are lost
-//! together or not at all. A server with `fsync` or `full_page_writes` off is refused. Answers go out after COMMIT has returned. A commit whose
+//! together or not at all. A server with `fsync` or `full_page_writes` off is refused, and so is, where a standby is to have everything, one that waits for
+//! none. Answers go out after COMMIT has returned. A commit whose
 //! outcome is not known is resolved by sending the same changes again.
 //!
 //! # Trust
 //! What is read is checked: types, lengths, spellings, the curve. A value that cannot be right is an error that names its column. What is written is
 //! checked a second time by the constraints of the schema, so that a mistake here is refused by PostgreSQL and not stored.
 
+#[cfg(feature = "mint")]
+mod clock;
 #[cfg(feature = "mint")]
 mod columns;
 #[cfg(feature = "mint")]
@@ -55,6 +60,6 @@ mod tls;
 #[cfg(feature = "mint")]
 pub use mint::{MintStore, OpenOptions};
 #[cfg(feature = "mint")]
-pub use settings::OpenError;
+pub use settings::{Durability, OpenError, place_of};
 #[cfg(feature = "mint")]
 pub use tls::TlsError;

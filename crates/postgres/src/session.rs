@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{AsyncMessage, Client, Error, Row, Statement};
 
-use crate::settings::{OpenError, Settings};
+use crate::settings::{Durability, OpenError, Settings};
 
 /// What every connection sets for itself, whatever the server's defaults are.
 ///
@@ -45,6 +45,28 @@ impl Session {
         }));
         client.batch_execute(ON_CONNECT).await.map_err(gone)?;
         Ok(Self { client, prepared: Mutex::default(), warnings })
+    }
+
+    /// Opens a connection for what must be durable: to a server that confirms nothing which it can lose, whichever of the hosts it is by now.
+    pub(crate) async fn open_durable(settings: &Settings) -> Result<Self, OpenError> {
+        let session = Self::open(settings).await?;
+        for setting in ["fsync", "full_page_writes"] {
+            if session.setting(setting).await? != "on" {
+                return Err(OpenError::NotDurable(setting));
+            }
+        }
+        let replicated = settings.durability == Durability::Replicated;
+        if replicated && session.setting("synchronous_standby_names").await?.trim().is_empty() {
+            return Err(OpenError::NotReplicated);
+        }
+        Ok(session)
+    }
+
+    /// A setting of the server, as it is now.
+    async fn setting(&self, name: &'static str) -> Result<String, OpenError> {
+        let failed = OpenError::failed("look at the settings of");
+        let row = self.row("SELECT current_setting($1)", &[&name]).await.map_err(&failed)?;
+        row.map_or_else(|| Ok(String::new()), |row| row.try_get(0).map_err(&failed))
     }
 
     /// Whether the connection is known to be lost.

@@ -29,6 +29,12 @@ pub enum OpenError {
     /// The server is set up so that what it confirms can be lost.
     #[error("the database does not keep what it confirms: {0} is off; turn it on and restart the server")]
     NotDurable(&'static str),
+    /// What the server confirms is lost with it, because no standby has to have it.
+    #[error(
+        "the URL names several hosts, or durability is replicated, but the server waits for no standby: \
+         set synchronous_standby_names there, or durability = \"local\" to lose what a failed primary had confirmed"
+    )]
+    NotReplicated,
     /// The tables there are not those of this program.
     #[error("the database holds tables of another program, and none of {expected}")]
     OtherProgram {
@@ -59,11 +65,37 @@ impl OpenError {
     }
 }
 
+/// What it takes for a change to be durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// The disk of the server has it.
+    Local,
+    /// A synchronous standby has it, too; a server that waits for none is refused.
+    Replicated,
+}
+
+/// Checks a URL, and says which database it names: hosts and name, without user and password.
+///
+/// # Errors
+/// [`OpenError`] as opening it would give; it connects to nothing.
+pub fn place_of(url: &str) -> Result<String, OpenError> {
+    let settings = Settings::from_url(url, None)?;
+    let hosts = settings.config.get_hosts().iter().map(|host| match host {
+        #[cfg(unix)]
+        Host::Unix(folder) => folder.display().to_string(),
+        Host::Tcp(name) => name.clone(),
+    });
+    let hosts: Vec<String> = hosts.collect();
+    let name = settings.config.get_dbname().or_else(|| settings.config.get_user()).unwrap_or("");
+    Ok(format!("postgres://{}/{name}", hosts.join(",")))
+}
+
 /// Where the database is, and how a connection to it is made.
 #[derive(Clone)]
 pub(crate) struct Settings {
     pub(crate) config: Config,
     pub(crate) tls: Tls,
+    pub(crate) durability: Durability,
 }
 
 /// The parts of a URL that are this crate's to understand.
@@ -78,7 +110,9 @@ impl Settings {
     ///
     /// `allow` and `prefer` take whatever the other end offers, so they are refused; without `sslmode` a connection is made only where it does
     /// not leave the machine.
-    pub(crate) fn from_url(url: &str) -> Result<Self, OpenError> {
+    ///
+    /// With several hosts a change has to be on a standby, unless `durability` says otherwise: else it could be lost by going over to another.
+    pub(crate) fn from_url(url: &str, durability: Option<Durability>) -> Result<Self, OpenError> {
         let (rest, protection) = split(url)?;
         // The parser's own text may quote the URL.
         let mut config = Config::from_str(&rest).map_err(|_| OpenError::Url("it cannot be read".to_owned()))?;
@@ -95,7 +129,8 @@ impl Settings {
         }
         // With several hosts the one that takes writes is looked for; with one, a standby is no use either.
         config.target_session_attrs(TargetSessionAttrs::ReadWrite);
-        Ok(Self { config, tls })
+        let by_hosts = if config.get_hosts().len() > 1 { Durability::Replicated } else { Durability::Local };
+        Ok(Self { config, tls, durability: durability.unwrap_or(by_hosts) })
     }
 }
 
@@ -183,7 +218,7 @@ mod tests {
     use super::*;
 
     fn refused(url: &str) -> String {
-        match Settings::from_url(url) {
+        match Settings::from_url(url, None) {
             Ok(_) => panic!("{url} was taken"),
             Err(error) => error.to_string(),
         }
@@ -197,7 +232,7 @@ mod tests {
             "postgres://u@[::1]/mint",
             "postgresql://u@%2Fvar%2Frun%2Fpostgresql/mint",
         ] {
-            assert!(Settings::from_url(url).is_ok_and(|settings| settings.tls.is_off()), "{url}");
+            assert!(Settings::from_url(url, None).is_ok_and(|settings| settings.tls.is_off()), "{url}");
         }
         assert!(refused("postgres://u:hush@db.example/mint").contains("sslmode=verify-full"));
         assert!(refused("postgres://u@127.0.0.1,db.example/mint").contains("sslmode=verify-full"));
@@ -213,7 +248,7 @@ mod tests {
 
     #[test]
     fn the_mode_decides_what_goes_over_the_wire() {
-        let mode = |url: &str| Settings::from_url(url).map(|settings| settings.config.get_ssl_mode());
+        let mode = |url: &str| Settings::from_url(url, None).map(|settings| settings.config.get_ssl_mode());
         assert!(matches!(mode("postgres://u@db.example/mint?sslmode=disable"), Ok(SslMode::Disable)));
         assert!(matches!(mode("postgres://u@db.example/mint?sslmode=require"), Ok(SslMode::Require)));
     }
@@ -224,6 +259,22 @@ mod tests {
         let missing = refused("postgres://u@db.example/mint?sslmode=verify-ca&sslrootcert=%2Fno%2Fsuch%2Ffile");
         assert!(missing.contains("/no/such/file"), "{missing}");
         assert!(refused("postgres://u@db.example/mint?sslmode=require&sslkey=k").contains("not supported"));
+    }
+
+    #[test]
+    fn several_hosts_ask_for_a_standby_unless_told_otherwise() {
+        let of = |url, given| Settings::from_url(url, given).map(|settings| settings.durability);
+        let (one, two) = ("postgres://u@127.0.0.1/mint", "postgres://u@127.0.0.1:1,127.0.0.1:2/mint");
+        assert!(matches!(of(one, None), Ok(Durability::Local)));
+        assert!(matches!(of(one, Some(Durability::Replicated)), Ok(Durability::Replicated)));
+        assert!(matches!(of(two, None), Ok(Durability::Replicated)));
+        assert!(matches!(of(two, Some(Durability::Local)), Ok(Durability::Local)));
+    }
+
+    #[test]
+    fn a_place_is_shown_without_who_may_enter() {
+        let place = place_of("postgres://ann:hush@127.0.0.1:5433,localhost/mint?application_name=x");
+        assert_eq!(place.expect("a place"), "postgres://127.0.0.1,localhost/mint");
     }
 
     #[test]

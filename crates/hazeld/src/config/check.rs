@@ -256,13 +256,33 @@ fn admin(section: AdminSection, folder: &Path) -> Result<Option<AdminListener>, 
     }
 }
 
+/// Connections that read: each costs the server a process.
+const CONNECTIONS: RangeInclusive<usize> = 1..=1_000;
+
 fn database(section: DatabaseSection, folder: &Path) -> Result<Database, String> {
     let url = section.url.ok_or("database.url is missing: for example url = \"sqlite:mint.sqlite\"")?;
     let key = source("database", "key_file", section.key_file, "key_env", section.key_env, folder)?;
-    if key.is_some() && !cfg!(feature = "sqlcipher") {
-        return Err("a database key is given, but this program was built without the feature 'sqlcipher'".to_owned());
+    match Database::at(url) {
+        Database::Sqlite { path, .. } => {
+            if section.connections.is_some() || section.durability.is_some() {
+                return Err("database.connections and database.durability are for postgres:// only".to_owned());
+            }
+            if key.is_some() && !cfg!(feature = "sqlcipher") {
+                let why = "a database key is given, but this program was built without the feature 'sqlcipher'";
+                return Err(why.to_owned());
+            }
+            Ok(Database::Sqlite { path: folder.join(path), key })
+        }
+        Database::Postgres { .. } if key.is_some() => Err("a database key is for a SQLite file only".to_owned()),
+        Database::Postgres { url, readers, .. } => {
+            let readers = section.connections.unwrap_or(readers);
+            if !CONNECTIONS.contains(&readers) {
+                let (least, most) = (CONNECTIONS.start(), CONNECTIONS.end());
+                return Err(format!("database.connections must be from {least} to {most}"));
+            }
+            Ok(Database::Postgres { url, readers, durability: section.durability })
+        }
     }
-    Ok(Database { path: folder.join(url.path), key })
 }
 
 fn seed(section: SeedSection, folder: &Path) -> Result<SecretSource, String> {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use hazel_protocol::CurrencyUnit;
 use serde::Deserialize;
 
-use super::values::{Backend, DatabaseUrl, Level, LogFormat};
+use super::values::{Backend, DatabaseUrl, Durability, Level, LogFormat};
 
 /// The whole file.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -130,6 +130,8 @@ pub(super) struct AdminSection {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct DatabaseSection {
     pub(super) url: Option<DatabaseUrl>,
+    pub(super) connections: Option<usize>,
+    pub(super) durability: Option<Durability>,
     pub(super) key_file: Option<PathBuf>,
     pub(super) key_env: Option<String>,
 }

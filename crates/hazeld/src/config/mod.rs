@@ -15,6 +15,7 @@ mod overrides;
 mod values;
 
 use std::ffi::OsString;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -24,7 +25,7 @@ use hazel_mint::MintConfig;
 use toml::Table;
 
 pub(crate) use error::ConfigError;
-pub(crate) use values::{DatabaseUrl, Level, LogFormat};
+pub(crate) use values::{DatabaseUrl, Durability, Level, LogFormat, PostgresUrl};
 
 use file::File;
 
@@ -83,11 +84,45 @@ pub(crate) struct AdminListener {
 
 /// The ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Database {
-    /// The SQLite file.
-    pub(crate) path: PathBuf,
-    /// Where the key of an encrypted file is.
-    pub(crate) key: Option<SecretSource>,
+pub(crate) enum Database {
+    /// In one SQLite file, for one process.
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+        /// Where the key of an encrypted file is.
+        key: Option<SecretSource>,
+    },
+    /// In a PostgreSQL database, for any number of processes.
+    Postgres {
+        /// Where it is.
+        url: PostgresUrl,
+        /// Most connections that read at the same time.
+        readers: usize,
+        /// What makes a change durable; `None` goes by the number of hosts.
+        durability: Option<Durability>,
+    },
+}
+
+impl Database {
+    /// Connections that read, when nothing is said.
+    pub(crate) const READERS: usize = 8;
+
+    /// The defaults, at a place.
+    pub(crate) fn at(url: DatabaseUrl) -> Self {
+        match url {
+            DatabaseUrl::Sqlite(path) => Self::Sqlite { path, key: None },
+            DatabaseUrl::Postgres(url) => Self::Postgres { url, readers: Self::READERS, durability: None },
+        }
+    }
+}
+
+impl fmt::Display for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite { path, .. } => path.display().fmt(f),
+            Self::Postgres { url, .. } => url.fmt(f),
+        }
+    }
 }
 
 /// Where a secret is. The secret itself is never part of a configuration.

@@ -58,16 +58,55 @@ fn is_key(text: &str) -> bool {
 
 /// Lines of the example that show a form and not a default.
 fn is_default(line: &str) -> bool {
-    !["denominations", "final_expiry", "per_second", "burst", "trusted_proxies", "key_file", "key_env", "file"]
-        .iter()
-        .any(|key| line.starts_with(key))
+    ![
+        "denominations",
+        "final_expiry",
+        "per_second",
+        "burst",
+        "trusted_proxies",
+        "connections",
+        "durability",
+        "key_file",
+        "key_env",
+        "file",
+    ]
+    .iter()
+    .any(|key| line.starts_with(key))
+}
+
+fn sqlite(path: &str) -> Database {
+    Database::Sqlite { path: path.into(), key: None }
+}
+
+#[test]
+fn a_database_of_postgres_has_its_own_settings() {
+    let with = |lines: &str| {
+        let url = "postgres://u:hush@127.0.0.1/mint";
+        read(&LEAST.replace("url = \"sqlite:mint.sqlite\"", &format!("url = \"{url}\"\n{lines}")))
+    };
+    let parts = |config: Config| match config.database {
+        Database::Postgres { url, readers, durability } => (url.to_string(), readers, durability),
+        other @ Database::Sqlite { .. } => panic!("{other:?}"),
+    };
+    let place = "postgres://127.0.0.1/mint".to_owned();
+    assert_eq!(parts(with("").expect("whole")), (place.clone(), Database::READERS, None));
+    let all = with("connections = 3\ndurability = \"replicated\"\n").expect("whole");
+    assert_eq!(parts(all), (place, 3, Some(Durability::Replicated)));
+    for (lines, said) in
+        [("connections = 0", "database.connections"), ("durability = \"some\"", ":"), ("key_env = \"K\"", "SQLite")]
+    {
+        let error = with(lines).expect_err("refused").to_string();
+        assert!(error.contains(said) && !error.contains("hush"), "{lines:?} gives {error:?}");
+    }
+    let error = read(&LEAST.replace("[seed]", "durability = \"local\"\n[seed]")).expect_err("refused").to_string();
+    assert!(error.contains("postgres:// only"), "{error}");
 }
 
 #[test]
 fn the_least_configuration_has_the_defaults_and_paths_beside_the_file() {
     let config = read(LEAST).expect("whole");
     assert_eq!(config.http.listen.to_string(), "127.0.0.1:3338");
-    assert_eq!(config.database.path, Path::new("/etc/hazel/mint.sqlite"));
+    assert_eq!(config.database, sqlite("/etc/hazel/mint.sqlite"));
     assert_eq!(config.seed, SecretSource::File("/etc/hazel/seed".into()));
     assert_eq!(config.lightning.ledger, Path::new("/etc/hazel/lightning.sqlite"));
     assert_eq!(config.mint.units.len(), 1);
@@ -198,7 +237,7 @@ fn a_value_that_only_the_environment_gives_is_enough() {
         ],
     )
     .expect("whole");
-    assert_eq!(config.database.path, Path::new("/m.db"));
+    assert_eq!(config.database, sqlite("/m.db"));
     assert_eq!(config.seed, SecretSource::Variable("HAZELD_WORDS".to_owned()));
 }
 

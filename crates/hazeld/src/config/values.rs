@@ -6,26 +6,57 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
-/// Where the ledger is: `sqlite:PATH`, `sqlite://PATH` or a plain path.
+/// Where the ledger is: `sqlite:PATH`, `sqlite://PATH` or a plain path, or a `postgres://` URL.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub(crate) struct DatabaseUrl {
+pub(crate) enum DatabaseUrl {
     /// The SQLite file.
-    pub(crate) path: PathBuf,
+    Sqlite(PathBuf),
+    /// A database that several processes may use.
+    Postgres(PostgresUrl),
+}
+
+/// A `postgres://` URL that has been checked. It may hold a password, so it is shown without who may enter.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct PostgresUrl {
+    whole: String,
+    place: String,
+}
+
+impl PostgresUrl {
+    /// The URL as it was given; not for showing.
+    pub(crate) fn reveal(&self) -> &str {
+        &self.whole
+    }
+}
+
+impl fmt::Display for PostgresUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.place)
+    }
+}
+
+impl fmt::Debug for PostgresUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PostgresUrl({})", self.place)
+    }
 }
 
 /// A text that names no database this program can open.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum DatabaseUrlError {
     /// The path is missing.
-    #[error("a database is sqlite:PATH or a path, and the path is missing")]
+    #[error("a database is sqlite:PATH, a path or postgres://..., and the path is missing")]
     NoPath,
     /// Another kind of database.
-    #[error("'{0}' databases are not supported: use sqlite:PATH or a path")]
+    #[error("'{0}' databases are not supported: use sqlite:PATH, a path or postgres://...")]
     OtherKind(String),
     /// `?...` at the end; SQLite would understand it, this program does not.
     #[error("a sqlite: URL takes no '?' parameters")]
     Parameters,
+    /// A URL of PostgreSQL that cannot be used.
+    #[error("{0}")]
+    Postgres(String),
 }
 
 impl FromStr for DatabaseUrl {
@@ -33,6 +64,11 @@ impl FromStr for DatabaseUrl {
 
     fn from_str(text: &str) -> Result<Self, DatabaseUrlError> {
         let path = match text.split_once(':') {
+            Some(("postgres" | "postgresql", _)) => {
+                let place = hazel_postgres::place_of(text);
+                let place = place.map_err(|error| DatabaseUrlError::Postgres(error.to_string()))?;
+                return Ok(Self::Postgres(PostgresUrl { whole: text.to_owned(), place }));
+            }
             Some(("sqlite", rest)) if rest.contains('?') => return Err(DatabaseUrlError::Parameters),
             Some(("sqlite", rest)) => rest.strip_prefix("//").unwrap_or(rest),
             // One letter is a Windows drive; anything longer that looks like a scheme is one.
@@ -42,7 +78,7 @@ impl FromStr for DatabaseUrl {
         if path.is_empty() {
             return Err(DatabaseUrlError::NoPath);
         }
-        Ok(Self { path: PathBuf::from(path) })
+        Ok(Self::Sqlite(PathBuf::from(path)))
     }
 }
 
@@ -97,6 +133,16 @@ macro_rules! words {
 }
 
 words! {
+    /// What it takes for a change to be durable on PostgreSQL.
+    Durability {
+        /// The server's disk has it.
+        Local = "local",
+        /// A synchronous standby has it, too.
+        Replicated = "replicated",
+    }
+}
+
+words! {
     /// How log lines look.
     LogFormat {
         /// For people.
@@ -134,20 +180,37 @@ words! {
 mod tests {
     use super::*;
 
+    fn file(text: &str) -> PathBuf {
+        match text.parse::<DatabaseUrl>().expect("a database") {
+            DatabaseUrl::Sqlite(path) => path,
+            DatabaseUrl::Postgres(url) => panic!("{text} is {url}"),
+        }
+    }
+
     #[test]
     fn every_spelling_of_a_database_names_its_file() {
         for text in ["sqlite:/a/b", "sqlite:///a/b", "/a/b"] {
-            assert_eq!(text.parse::<DatabaseUrl>().expect("a database").path, PathBuf::from("/a/b"), "{text}");
+            assert_eq!(file(text), PathBuf::from("/a/b"), "{text}");
         }
-        assert_eq!("sqlite:m.db".parse::<DatabaseUrl>().expect("relative").path, PathBuf::from("m.db"));
-        assert_eq!("sqlite://m.db".parse::<DatabaseUrl>().expect("relative").path, PathBuf::from("m.db"));
-        assert_eq!(r"C:\m.db".parse::<DatabaseUrl>().expect("a drive").path, PathBuf::from(r"C:\m.db"));
+        assert_eq!(file("sqlite:m.db"), PathBuf::from("m.db"));
+        assert_eq!(file("sqlite://m.db"), PathBuf::from("m.db"));
+        assert_eq!(file(r"C:\m.db"), PathBuf::from(r"C:\m.db"));
+    }
+
+    #[test]
+    fn a_postgres_url_is_shown_without_who_may_enter() {
+        let url = "postgresql://ann:hush@db.example/mint?sslmode=require".parse::<DatabaseUrl>().expect("a database");
+        let DatabaseUrl::Postgres(inner) = &url else { panic!("{url:?} is a file") };
+        assert_eq!(inner.to_string(), "postgres://db.example/mint");
+        assert!(!format!("{url:?}").contains("hush"));
+        assert!(inner.reveal().contains("hush"));
     }
 
     #[test]
     fn other_databases_are_refused() {
         let refused = |text: &str| text.parse::<DatabaseUrl>().expect_err("refused");
-        assert_eq!(refused("postgres://h/d"), DatabaseUrlError::OtherKind("postgres".to_owned()));
+        assert_eq!(refused("mysql://h/d"), DatabaseUrlError::OtherKind("mysql".to_owned()));
+        assert!(refused("postgres://h/d").to_string().contains("sslmode"), "how it is protected is not said");
         assert_eq!(refused("sqlite:"), DatabaseUrlError::NoPath);
         assert_eq!(refused(""), DatabaseUrlError::NoPath);
         assert_eq!(refused("sqlite:m.db?mode=ro"), DatabaseUrlError::Parameters);

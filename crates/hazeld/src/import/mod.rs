@@ -20,12 +20,11 @@ use hazel_mint::ports::{
 use hazel_mint::store::rules::same_keyset;
 use hazel_protocol::crypto::hash_to_curve;
 use hazel_protocol::{Amount, KeysetId};
-use hazel_sqlite::MintStore;
 
 use crate::cli::ImportArgs;
 use crate::config;
 use crate::failure::Failure;
-use crate::wiring::open_store;
+use crate::ledger::Ledger;
 
 pub(crate) use keys::{KeysFile, read_keys};
 use rows::Rows;
@@ -48,14 +47,19 @@ pub(crate) fn run(args: &ImportArgs) -> Result<(), Failure> {
     let config = config::load(&args.config, std::env::vars_os())?;
     demand_configured(&config.imported_keysets, &args.keys)?;
     let file = read_keys(std::slice::from_ref(&args.keys))?.remove(0);
-    let store = open_store(&config.database)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::Internal(format!("cannot start the runtime: {error}")))?;
-    let said = runtime.block_on(take_over(&store, &file, args));
-    store.close();
-    let said = said?;
+    let said = runtime.block_on(async {
+        let ledger = Ledger::open(&config.database).await?;
+        let said = match ledger.demand_idle().await {
+            Ok(()) => take_over(&*ledger.store(), &file, args).await,
+            Err(failure) => Err(failure),
+        };
+        ledger.close().await;
+        said
+    })?;
     // Whoever closed standard output does not want to know.
     let _ = std::io::stdout().lock().write_all(said.as_bytes());
     Ok(())
@@ -74,7 +78,7 @@ fn demand_configured(files: &[std::path::PathBuf], keys: &Path) -> Result<(), Fa
     )))
 }
 
-async fn take_over(store: &MintStore, file: &KeysFile, args: &ImportArgs) -> Result<String, Failure> {
+async fn take_over(store: &dyn Store, file: &KeysFile, args: &ImportArgs) -> Result<String, Failure> {
     let importer = Importer { store, file, keyset: file.record(args.active, now()) };
     importer.add().await?;
     let signer = file.signer()?;
@@ -97,7 +101,7 @@ async fn take_over(store: &MintStore, file: &KeysFile, args: &ImportArgs) -> Res
 
 /// A keyset on its way in.
 struct Importer<'a> {
-    store: &'a MintStore,
+    store: &'a dyn Store,
     file: &'a KeysFile,
     keyset: KeysetRecord,
 }

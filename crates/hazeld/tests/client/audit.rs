@@ -6,6 +6,8 @@ use std::path::Path;
 use hazel_lightning::fake::{PaymentState, open_ledger};
 use rusqlite::{Connection, OpenFlags};
 
+use super::postgres;
+
 /// What the ledger says, added up over every row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Books {
@@ -27,6 +29,12 @@ pub(crate) struct Books {
     pub(crate) fees: i64,
     /// Spent, less signed again by swaps and melts, less kept, less paid out: the routing fees.
     pub(crate) routing: i64,
+    /// What was signed by issues.
+    pub(super) issued: i64,
+    /// What the draws on mint quotes add up to.
+    pub(super) draws: i64,
+    /// What the single credits of mint quotes add up to.
+    pub(super) credits: i64,
 }
 
 impl Books {
@@ -37,8 +45,21 @@ impl Books {
     }
 }
 
-/// Adds the ledger up, row by row, and compares every sum with the totals it keeps.
+/// Adds the ledger up, row by row, and compares every sum with the totals it keeps. `database` is the file; on PostgreSQL its folder says which
+/// database that is.
 pub(crate) fn audit(database: &Path) -> Books {
+    let books = postgres::audit(database.parent().expect("a folder")).unwrap_or_else(|| audit_file(database));
+    assert_eq!(books.drawn, books.issued, "what quotes say was issued was signed: {books:?}");
+    assert_eq!(books.drawn, books.draws);
+    assert_eq!(books.credited, books.credits);
+    assert!(books.drawn <= books.credited, "nothing was issued that was not paid: {books:?}");
+    if books.unfinished == 0 {
+        assert!(books.routing >= 0, "nothing came from nowhere: {books:?}");
+    }
+    books
+}
+
+fn audit_file(database: &Path) -> Books {
     let ledger = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY).expect("the ledger opens");
     ledger.busy_timeout(std::time::Duration::from_secs(10)).expect("set");
     // One transaction: the daemon may be running.
@@ -55,7 +76,7 @@ pub(crate) fn audit(database: &Path) -> Books {
     let redeemed = sum("SELECT coalesce(sum(amount), 0) FROM proofs WHERE state = 'spent'");
     let paid_out = sum("SELECT coalesce(sum(amount), 0) FROM melt_quotes WHERE status = 'paid'");
     let fees = sum("SELECT coalesce(sum(fees), 0) FROM keysets");
-    let books = Books {
+    Books {
         outstanding: signed("'issue', 'swap', 'melt'") - redeemed,
         unfinished: sum("SELECT count(*) FROM operations"),
         pending: sum("SELECT count(*) FROM proofs WHERE state = 'pending'"),
@@ -67,15 +88,10 @@ pub(crate) fn audit(database: &Path) -> Books {
         paid_out,
         fees,
         routing: redeemed - signed("'swap', 'melt'") - fees - paid_out,
-    };
-    assert_eq!(books.drawn, signed("'issue'"), "what quotes say was issued was signed: {books:?}");
-    assert_eq!(books.drawn, sum("SELECT coalesce(sum(amount), 0) FROM draws"));
-    assert_eq!(books.credited, sum("SELECT coalesce(sum(amount), 0) FROM credits"));
-    assert!(books.drawn <= books.credited, "nothing was issued that was not paid: {books:?}");
-    if books.unfinished == 0 {
-        assert!(books.routing >= 0, "nothing came from nowhere: {books:?}");
+        issued: signed("'issue'"),
+        draws: sum("SELECT coalesce(sum(amount), 0) FROM draws"),
+        credits: sum("SELECT coalesce(sum(amount), 0) FROM credits"),
     }
-    books
 }
 
 /// The totals of each keyset are the sums of its rows.

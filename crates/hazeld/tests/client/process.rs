@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::postgres;
+
 /// How long anything may take that should be quick, on a machine that is busy with other things.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -40,10 +42,22 @@ impl Launch {
     pub(crate) fn dev(folder: &Path) -> Self {
         Self::hazeld(&["dev", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(folder)
+            .on_database_of(folder)
             .fake("settle-after-ms", 150)
             .fake("pay-after-ms", 0)
             .fake("reserve-min-msat", 0)
             .fake("reserve-ppm", 0)
+    }
+
+    /// On PostgreSQL: with the folder's database in place of a file.
+    pub(crate) fn on_database_of(self, folder: &Path) -> Self {
+        match postgres::database_of(folder) {
+            None => self,
+            Some(url) if self.command.get_args().next().is_some_and(|first| first == "dev") => {
+                self.arg("--database").arg(url)
+            }
+            Some(url) => self.env("HAZELD_DATABASE__URL", url),
+        }
     }
 
     /// Has the fake node behave differently: `--fake-<name>`.
@@ -202,11 +216,12 @@ pub(crate) fn wait_until(patience: Duration, mut condition: impl FnMut() -> bool
     true
 }
 
-/// Copies the files of a folder, without going deeper.
+/// Copies the files of a folder, without going deeper, and the database that goes with it.
 pub(crate) fn copy_folder(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).expect("a folder");
     for entry in std::fs::read_dir(from).expect("a folder") {
         let entry = entry.expect("an entry");
         std::fs::copy(entry.path(), to.join(entry.file_name())).expect("copied");
     }
+    postgres::copy(from, to);
 }

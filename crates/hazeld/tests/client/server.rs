@@ -33,7 +33,7 @@ impl Server {
         assert!(Launch::hazeld(&["seed", "new", "--file"]).arg(&seed).output().status.success());
         let path = folder.path().join("hazeld.toml");
         std::fs::write(&path, configuration).expect("written");
-        let launch = Launch::hazeld(&["start", "--config"]).arg(&path);
+        let launch = Launch::hazeld(&["start", "--config"]).arg(&path).on_database_of(folder.path());
         let mint = environment.iter().fold(launch, |launch, (name, value)| launch.env(name, value)).start();
         Self { folder, mint }
     }

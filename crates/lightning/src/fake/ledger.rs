@@ -21,7 +21,7 @@ pub enum CallOutcome {
     Started,
     /// The id was known, and the node is idempotent: it began nothing.
     Joined,
-    /// `not_after` had passed: it began nothing.
+    /// `not_after` had passed, or the fence was closed: it began nothing.
     Late,
     /// The invoice or the amount was wrong: it began nothing.
     Refused,

@@ -160,7 +160,11 @@ pub(super) fn begin(
         }
     };
     let known = deciding_attempt(&write.tx, payment.id, &write.behaviour)?.filter(|_| write.behaviour.idempotent);
-    // The last look at the clock before the node has the payment.
+    // The last look at the clock and the fence before the node has the payment.
+    if !payment.fence.is_open() {
+        record(CallOutcome::Late)?;
+        return Ok(Begun::Refused(Refusal::TooLate, "who pays may no longer act, so the payment was not sent".into()));
+    }
     if write.now_ms >= payment.not_after.to_unix().saturating_mul(1_000) {
         record(CallOutcome::Late)?;
         return Ok(Begun::Refused(Refusal::TooLate, "its deadline has passed, so the payment was not sent".into()));

@@ -14,7 +14,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bitcoin::hashes::{Hash, sha256};
-use hazel_mint::ports::{Invoice, NewInvoice, OperationId, Payment, PaymentProof, PaymentStatus, Payments, Timestamp};
+use hazel_mint::ports::{
+    Fence, Invoice, NewInvoice, OperationId, Payment, PaymentProof, PaymentStatus, Payments, Timestamp,
+};
 
 use super::*;
 
@@ -95,6 +97,7 @@ impl Bench {
             amount_msat,
             max_fee_msat: 1_000_000,
             not_after: Timestamp::from_unix(self.world.now_ms() / 1_000 + 600),
+            fence: Fence::default(),
         }
     }
 

@@ -220,6 +220,7 @@ impl Dispatched {
             amount_msat: case.quote.amount_msat,
             max_fee_msat: case.max_fee_msat(),
             not_after: self.not_after,
+            fence: mint.fence(),
         };
         let patience = self.not_after.plus(NOT_AFTER_MARGIN_SECS).to_unix().saturating_sub(mint.now().to_unix());
         let timeout = mint.ports.environment.sleep(Duration::from_secs(patience));

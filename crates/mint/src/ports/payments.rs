@@ -1,6 +1,7 @@
 //! The Lightning node's port.
 
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
@@ -84,8 +85,33 @@ pub struct Route {
     pub fee_reserve_msat: u64,
 }
 
+/// What stops a process that has lost its operations to another from paying for them.
+///
+/// Between the commit that allows a payment and the call that makes it a process may be stopped for any time. So the backend asks once more, as the
+/// last thing before the payment leaves.
+#[derive(Clone, Default)]
+pub struct Fence(Option<Arc<dyn Fn() -> bool + Send + Sync>>);
+
+impl Fence {
+    /// A fence that stands open while `holds` says so.
+    pub fn new(holds: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(holds)))
+    }
+
+    /// Whether the payment may be sent now. One that may not is refused as [`Refusal::TooLate`].
+    pub fn is_open(&self) -> bool {
+        self.0.as_ref().is_none_or(|holds| holds())
+    }
+}
+
+impl fmt::Debug for Fence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fence").finish_non_exhaustive()
+    }
+}
+
 /// A payment to make.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Payment {
     /// Our stable id; the operation's.
     pub id: OperationId,
@@ -98,6 +124,8 @@ pub struct Payment {
     pub max_fee_msat: u64,
     /// The backend is not called after this time, and its own time-out ends by it.
     pub not_after: Timestamp,
+    /// The backend is not called either when this is closed. The default is always open.
+    pub fence: Fence,
 }
 
 /// What the backend knows of a payment by our id.

@@ -187,6 +187,14 @@ pub trait Store: Send + Sync + 'static {
         Ok(true)
     }
 
+    /// Whether this process may send a payment now: nobody else can take over what it holds before the payment has arrived. Asked as the last
+    /// thing before the payment leaves, so it reads a clock and nothing else.
+    ///
+    /// A store that only one process can open answers yes, which is what this does; one that is shared looks how long its lease still runs.
+    fn may_pay(&self) -> bool {
+        true
+    }
+
     /// How far the payment stream has been read; 0 before the first credit with a cursor.
     async fn cursor(&self) -> Result<u64, ReadError>;
 }

@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use hazel_mint::ports::OwnerId;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
 use super::sql;
+use crate::clock::since_boot;
 use crate::fault::describe;
 use crate::session::Session;
 use crate::settings::Settings;
@@ -25,11 +26,22 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 const _: () = assert!(LEASE.as_secs() >= 4 * HEARTBEAT.as_secs(), "a few renewals may fail");
 
+/// What must be left of a lease for a payment to be sent: that much later the node has it, or never will.
+const TO_PAY: Duration = Duration::from_secs(LEASE.as_secs() / 3 + 1);
+
+/// A lease that was taken out.
+#[derive(Clone, Copy)]
+struct Held {
+    owner: OwnerId,
+    /// When it runs out unless it is renewed, by this machine's clock and never later than by the database's.
+    until: Duration,
+}
+
 /// What the rest of the store asks of the lease.
 #[derive(Clone)]
 pub(super) struct Lease {
-    /// When it runs out unless it is renewed, by this process's clock and never later than by the database's; `None` before there is one.
-    until: Arc<Mutex<Option<Instant>>>,
+    /// `None` before there is one.
+    held: Arc<Mutex<Option<Held>>>,
     /// Why it is lost, once it is.
     lost: watch::Sender<Option<String>>,
 }
@@ -37,27 +49,47 @@ pub(super) struct Lease {
 impl Lease {
     /// No lease yet: nothing is owned, and nothing need be refused.
     pub(super) fn none() -> Self {
-        Self { until: Arc::default(), lost: watch::Sender::new(None) }
+        Self { held: Arc::default(), lost: watch::Sender::new(None) }
     }
 
     /// Takes out a lease for `owner` and keeps it until the store is dropped.
     pub(super) async fn take_out(&self, settings: Settings, owner: OwnerId) -> Result<(), String> {
         let session = Session::open(&settings).await.map_err(|error| error.to_string())?;
-        let asked = Instant::now();
+        let asked = since_boot();
         let id = owner.as_bytes().as_slice();
         session.run(sql::FORGET_INSTANCES, &[]).await.map_err(|error| describe(&error))?;
         session.run(sql::ENLIST, &[&id]).await.map_err(|error| describe(&error))?;
-        self.extend(asked);
+        self.extend(owner, asked);
         // The handle of the task is not kept: it ends when nobody holds the lease any more.
         drop(tokio::spawn(keep(self.weak(), settings, session, owner)));
         Ok(())
     }
 
+    /// Ends the lease before its time. Nothing is written or paid under it from now on.
+    pub(super) async fn give_back(&self, settings: &Settings) {
+        self.lost.send_if_modified(|lost| lost.replace("the store is closed".to_owned()).is_none());
+        let Some(Held { owner, .. }) = self.now() else { return };
+        let given = async {
+            let session = Session::open(settings).await.map_err(|error| error.to_string())?;
+            session.run(sql::GIVE_BACK, &[&owner.as_bytes().as_slice()]).await.map_err(|error| describe(&error))
+        };
+        match timeout(PATIENCE, given).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(why)) => tracing::warn!(%owner, why, "the lease is not given back and runs out by itself"),
+            Err(_) => tracing::warn!(%owner, "the lease is not given back in time and runs out by itself"),
+        }
+    }
+
     /// Why nothing may be written: the lease has run out, or is found lost.
     pub(super) fn refusal(&self) -> Option<String> {
-        let until = *self.until.lock().unwrap_or_else(PoisonError::into_inner);
-        let has_run_out = until.is_some_and(|until| until <= Instant::now());
+        let has_run_out = self.now().is_some_and(|held| held.until <= since_boot());
         self.lost.borrow().clone().or_else(|| has_run_out.then(|| "the lease of this process has run out".to_owned()))
+    }
+
+    /// Whether a payment may be sent: no other process can take its operation over before it has arrived.
+    pub(super) fn has_time_to_pay(&self) -> bool {
+        let has_time = self.now().is_none_or(|held| held.until > since_boot() + TO_PAY);
+        has_time && self.lost.borrow().is_none()
     }
 
     /// Completes, with the reason, when the lease is lost for good and the process should end.
@@ -68,19 +100,23 @@ impl Lease {
         reason.unwrap_or_else(|| "the lease is gone".to_owned())
     }
 
+    fn now(&self) -> Option<Held> {
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// It was renewed by a statement that was sent at `asked`, so it runs at least this long.
-    fn extend(&self, asked: Instant) {
-        *self.until.lock().unwrap_or_else(PoisonError::into_inner) = Some(asked + LEASE);
+    fn extend(&self, owner: OwnerId, asked: Duration) {
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(Held { owner, until: asked + LEASE });
     }
 
     fn weak(&self) -> Weak {
-        Weak { until: Arc::downgrade(&self.until), lost: self.lost.clone() }
+        Weak { held: Arc::downgrade(&self.held), lost: self.lost.clone() }
     }
 }
 
 /// The lease as the task sees it that renews it.
 struct Weak {
-    until: std::sync::Weak<Mutex<Option<Instant>>>,
+    held: std::sync::Weak<Mutex<Option<Held>>>,
     lost: watch::Sender<Option<String>>,
 }
 
@@ -89,11 +125,14 @@ async fn keep(lease: Weak, settings: Settings, session: Session, owner: OwnerId)
     let mut session = Some(session);
     loop {
         sleep(HEARTBEAT).await;
-        let Some(until) = lease.until.upgrade() else { return };
-        let held = Lease { until, lost: lease.lost.clone() };
-        let asked = Instant::now();
+        let Some(held) = lease.held.upgrade() else { return };
+        let held = Lease { held, lost: lease.lost.clone() };
+        if held.lost.borrow().is_some() {
+            return;
+        }
+        let asked = since_boot();
         match timeout(PATIENCE, renew(&mut session, &settings, owner)).await {
-            Ok(Ok(1)) => held.extend(asked),
+            Ok(Ok(1)) => held.extend(owner, asked),
             Ok(Ok(_)) => {
                 held.lost.send_replace(Some("the lease of this process has run out".to_owned()));
                 tracing::error!(%owner, "the lease has run out; others take over");

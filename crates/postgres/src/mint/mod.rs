@@ -23,7 +23,7 @@ use hazel_protocol::{KeysetId, PointBytes, QuoteId};
 use crate::migration::{Migration, Migrations};
 use crate::readers::Readers;
 use crate::session::Session;
-use crate::settings::{OpenError, Settings};
+use crate::settings::{Durability, OpenError, Settings};
 use lease::Lease;
 use writer::Writer;
 
@@ -46,11 +46,13 @@ pub struct OpenOptions {
     pub readers: usize,
     /// Any number, best another in each process: it chooses the stripe of the books that this process writes to.
     pub stripe: u8,
+    /// What it takes for a change to be durable. `None` asks for a standby when the URL names several hosts.
+    pub durability: Option<Durability>,
 }
 
 impl Default for OpenOptions {
     fn default() -> Self {
-        Self { readers: 4, stripe: 0 }
+        Self { readers: 4, stripe: 0, durability: None }
     }
 }
 
@@ -80,9 +82,8 @@ impl MintStore {
     /// # Errors
     /// [`OpenError`], one variant for each thing an operator can put right.
     pub async fn open(url: &str, options: &OpenOptions) -> Result<Self, OpenError> {
-        let settings = Settings::from_url(url)?;
-        let session = Session::open(&settings).await?;
-        demand_durable(&session).await?;
+        let settings = Settings::from_url(url, options.durability)?;
+        let session = Session::open_durable(&settings).await?;
         MIGRATIONS.run(&session).await?;
         // A schema that is not the one of its version shows up at start and not in the middle of a payment.
         for (_, sql) in sql::ALL {
@@ -99,19 +100,21 @@ impl MintStore {
     pub async fn closed(&self) -> String {
         self.lease.lost().await
     }
-}
 
-/// Refuses a server whose commits do not survive a power cut.
-async fn demand_durable(session: &Session) -> Result<(), OpenError> {
-    let failed = OpenError::failed("look at the settings of");
-    for (setting, sql) in [("fsync", "SHOW fsync"), ("full_page_writes", "SHOW full_page_writes")] {
-        let row = session.row(sql, &[]).await.map_err(&failed)?;
-        let is_on = row.is_some_and(|row| row.try_get(0).is_ok_and(|value: &str| value == "on"));
-        if !is_on {
-            return Err(OpenError::NotDurable(setting));
-        }
+    /// Gives the lease back, so that others take over at once what this process leaves unfinished. Whatever is still sent is refused.
+    pub async fn close(&self) {
+        self.lease.give_back(&self.settings).await;
     }
-    Ok(())
+
+    /// How many processes have a lease on this database that runs.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn living(&self) -> Result<u64, ReadError> {
+        let count = |row: &tokio_postgres::Row| crate::columns::Columns::of(row, "instances").unsigned("living");
+        let found = read::all(&self.readers, sql::LIVING, &[], count).await?.pop();
+        found.ok_or_else(|| ReadError::Corrupt("a query for one row gave none".to_owned()))
+    }
 }
 
 impl std::fmt::Debug for MintStore {
@@ -198,6 +201,10 @@ impl Store for MintStore {
 
     async fn enlist(&self, owner: OwnerId) -> Result<(), ReadError> {
         self.lease.take_out(self.settings.clone(), owner).await.map_err(ReadError::Unavailable)
+    }
+
+    fn may_pay(&self) -> bool {
+        self.lease.has_time_to_pay()
     }
 
     async fn owner_has_lapsed(&self, owner: OwnerId) -> Result<bool, ReadError> {

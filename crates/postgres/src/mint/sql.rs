@@ -95,6 +95,9 @@ statements! {
     RENEW = "UPDATE instances SET expires_at = clock_timestamp() + INTERVAL '10 seconds' \
              WHERE owner = $1 AND expires_at > clock_timestamp()";
     IS_ALIVE = "SELECT EXISTS (SELECT 1 FROM instances WHERE owner = $1 AND expires_at > clock_timestamp()) AS is_alive";
+    /// Only by its owner, who does nothing afterwards.
+    GIVE_BACK = "DELETE FROM instances WHERE owner = $1";
+    LIVING = "SELECT count(*) AS living FROM instances WHERE expires_at > clock_timestamp()";
     /// One that has no row is as dead as one whose lease has run out.
     FORGET_INSTANCES = "DELETE FROM instances WHERE expires_at < clock_timestamp() - INTERVAL '1 day'";
 

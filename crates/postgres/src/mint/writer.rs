@@ -74,7 +74,7 @@ impl Writer {
 /// Why a transaction gave no answers.
 #[derive(Debug)]
 enum Broken {
-    /// There is no connection; nothing was begun.
+    /// There is no connection, or no lease any more; nothing was begun.
     Away(String),
     /// It was taken back whole. The same changes may well go through another time.
     Undone(String),
@@ -117,9 +117,6 @@ impl Task {
 
     /// One answer for each change, in their order.
     async fn serve(&mut self, changes: &[Change]) -> Vec<Answer> {
-        if let Some(why) = self.lease.refusal() {
-            return changes.iter().map(|_| Err(ApplyError::Unavailable(why.clone()))).collect();
-        }
         let (is_doubtful, why) = match self.attempt(changes, false).await {
             Ok(answers) => return answers,
             Err(Broken::Away(why)) => {
@@ -159,9 +156,13 @@ impl Task {
 
     /// One transaction with all of these changes. `is_doubtful` when they may be in the ledger already, and nobody knows how durably.
     async fn attempt(&mut self, changes: &[Change], is_doubtful: bool) -> Result<Vec<Answer>, Broken> {
+        // Asked before every transaction: one that was in doubt may be sent again long after the first.
+        if let Some(why) = self.lease.refusal() {
+            return Err(Broken::Away(why));
+        }
         let session = match self.session.take().filter(|session| !session.is_closed()) {
             Some(session) => session,
-            None => Session::open(&self.settings).await.map_err(|error| Broken::Away(error.to_string()))?,
+            None => Session::open_durable(&self.settings).await.map_err(|error| Broken::Away(error.to_string()))?,
         };
         let tx = Tx { session: &session, stripe: self.stripe };
         let late = |_| Err(Broken::InDoubt("the database did not answer in time".to_owned()));

@@ -59,7 +59,9 @@ impl Place {
 
     /// Opens the ledger as the process that writes this stripe.
     pub async fn open_as(&self, stripe: u8) -> MintStore {
-        MintStore::open(&self.url, &OpenOptions { readers: 2, stripe }).await.expect("the ledger opens")
+        MintStore::open(&self.url, &OpenOptions { readers: 2, stripe, ..OpenOptions::default() })
+            .await
+            .expect("the ledger opens")
     }
 
     pub async fn raw(&self) -> Client {

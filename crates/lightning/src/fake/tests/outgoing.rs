@@ -1,6 +1,6 @@
 //! Payments of a node that tells the truth.
 
-use hazel_mint::ports::PaymentsError;
+use hazel_mint::ports::{PaymentsError, Refusal};
 
 use super::*;
 
@@ -88,6 +88,17 @@ async fn a_payment_past_its_deadline_is_not_sent() {
     assert!(bench.ledger.payments().unwrap().is_empty());
     let in_time = Payment { not_after: Timestamp::from_unix(now + 1), ..bench.payment(&foreign(1_000, ""), 1_000) };
     paid(&bench.node.pay(in_time).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_payment_whose_fence_is_closed_is_not_sent() {
+    let bench = Bench::instant();
+    let fenced = |fence| Payment { fence, ..bench.payment(&foreign(1_000, ""), 1_000) };
+    let refused = bench.node.pay(fenced(Fence::new(|| false))).await;
+    assert!(matches!(refused, Err(PaymentsError::Refused(Refusal::TooLate, _))), "{refused:?}");
+    assert!(bench.ledger.payments().unwrap().is_empty());
+    paid(&bench.node.pay(fenced(Fence::new(|| true))).await.unwrap());
+    assert_eq!(bench.outcomes(), [CallOutcome::Late, CallOutcome::Started]);
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ fn node(path: &std::path::Path, behaviour: Behaviour) -> FakeNode {
 
 fn real_payment(id: OperationId, request: &str, amount_msat: u64) -> Payment {
     let not_after = Timestamp::from_unix(SystemWorld.now_ms() / 1_000 + 60);
-    Payment { id, request: request.into(), amount_msat, max_fee_msat: 0, not_after }
+    Payment { id, request: request.into(), amount_msat, max_fee_msat: 0, not_after, fence: Fence::default() }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

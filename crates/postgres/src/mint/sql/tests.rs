@@ -22,7 +22,7 @@ async fn empty(test: &str) -> Client {
         .expect("made");
     let joint = if server.contains('?') { '&' } else { '?' };
     let url = format!("{server}{joint}options=-csearch_path%3D{schema}");
-    let session = Session::open(&Settings::from_url(&url).expect("a URL")).await.expect("a session");
+    let session = Session::open(&Settings::from_url(&url, None).expect("a URL")).await.expect("a session");
     MIGRATIONS.run(&session).await.expect("the schema");
     let set = format!("SET search_path = {schema}; SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off");
     client.batch_execute(&set).await.expect("set");
