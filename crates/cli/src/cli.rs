@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
+use crate::commands::{HistoryArgs, KeysCommand, LockCommandArgs, ReceiveArgs, SendArgs, TakeBackArgs, UnlockArgs};
 use clap::{Args, Parser, Subcommand};
 use hazel_protocol::{Amount, CurrencyUnit, MintUrl};
-use hazel_wallet::ports::OperationId;
 
 /// The table of exit codes, as `--help` shows it; [`Kind`](crate::failure::Kind) gives them.
 const EXIT_CODES: &str = "\
@@ -88,10 +88,25 @@ pub(crate) enum Command {
     Balance,
     /// Make a token for somebody else
     Send(SendArgs),
-    /// Take the money of a token
+    /// Take the money of tokens
     Receive(ReceiveArgs),
+    /// Take back tokens that nobody claimed; without an argument, list them
+    TakeBack(TakeBackArgs),
     /// Pay a Lightning invoice
     Pay(PayArgs),
+    /// Exchange many small coins, or coins of old keysets, for few new ones
+    Consolidate,
+    /// Show the wallet's public keys, for others to lock money to
+    Keys {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: Option<KeysCommand>,
+    },
+    /// Describe a lock, for others to make tokens with
+    Lock(LockCommandArgs),
+    /// Add this wallet's signature, or a preimage, to a token that needs several
+    #[command(visible_alias = "cosign")]
+    Unlock(UnlockArgs),
     /// Find money again by the seed
     Restore,
     /// Show what came in and went out
@@ -137,27 +152,6 @@ pub(crate) struct MintArgs {
     pub(crate) resume: bool,
 }
 
-/// What to send.
-#[derive(Debug, Args)]
-pub(crate) struct SendArgs {
-    /// How much
-    #[arg(value_parser = amount)]
-    pub(crate) amount: Amount,
-    /// A text for the receiver
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) memo: Option<String>,
-    /// Add what the receiver's swap costs, so that the whole amount arrives
-    #[arg(long)]
-    pub(crate) include_fee: bool,
-}
-
-/// What to receive.
-#[derive(Debug, Args)]
-pub(crate) struct ReceiveArgs {
-    /// The token, or `-` to read it from standard input
-    pub(crate) token: String,
-}
-
 /// What to pay.
 #[derive(Debug, Args)]
 pub(crate) struct PayArgs {
@@ -166,17 +160,6 @@ pub(crate) struct PayArgs {
     /// How much, for an invoice that leaves it open
     #[arg(long, value_name = "AMOUNT", value_parser = amount)]
     pub(crate) amount: Option<Amount>,
-}
-
-/// Which part of the history.
-#[derive(Debug, Args)]
-pub(crate) struct HistoryArgs {
-    /// At most this many lines, newest first
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub(crate) limit: u32,
-    /// Only what is older than this operation
-    #[arg(long, value_name = "OPERATION")]
-    pub(crate) before: Option<OperationId>,
 }
 
 /// How much to show of what is pending.
@@ -193,6 +176,7 @@ pub(crate) enum MintsCommand {
     /// List the mints of this wallet
     List,
     /// Trust a mint from now on
+    #[command(visible_alias = "trust")]
     Add {
         /// Where it is reached
         url: MintUrl,
@@ -222,7 +206,7 @@ pub(crate) enum SeedCommand {
 }
 
 /// Reads an amount in the minor unit of its currency.
-fn amount(text: &str) -> Result<Amount, String> {
+pub(crate) fn amount(text: &str) -> Result<Amount, String> {
     match text.parse::<u64>() {
         Ok(0) => Err("the amount must be greater than zero".to_owned()),
         Ok(amount) => Ok(Amount::from_u64(amount)),

@@ -10,6 +10,7 @@
 //! | `session` | an open wallet folder |
 //! | `resume` | what every start does first |
 //! | `folder`, `seed`, `preferences` | the wallet's files |
+//! | `locking`, `handed_out` | locks as they are written, tokens that nobody claimed |
 //! | `consent`, `output`, `table`, `calendar` | the dialogue with the user |
 //! | `environment` | clock, randomness, waiting |
 //! | `failure` | kinds of failure, advice, exit codes |
@@ -21,6 +22,8 @@ mod consent;
 mod environment;
 mod failure;
 mod folder;
+mod handed_out;
+mod locking;
 mod output;
 mod preferences;
 mod resume;
@@ -87,12 +90,14 @@ async fn interruption() -> Kind {
 }
 
 fn end(output: &Output, done: Result<Report, Failure>) -> ExitCode {
-    let failure = match done.and_then(|report| output.finish(report)) {
-        Ok(()) => return ExitCode::SUCCESS,
-        Err(failure) => failure,
-    };
-    output.fail(&failure);
-    ExitCode::from(failure.kind.exit_code())
+    match done.and_then(|report| output.finish(report)) {
+        Ok(None) => ExitCode::SUCCESS,
+        Ok(Some(failure)) => ExitCode::from(failure.kind.exit_code()),
+        Err(failure) => {
+            output.fail(&failure);
+            ExitCode::from(failure.kind.exit_code())
+        }
+    }
 }
 
 /// Help, the version, or what is wrong with the command line.

@@ -20,12 +20,26 @@ pub(crate) struct Report {
     pub(crate) json: Value,
     /// The lines for people.
     pub(crate) lines: Vec<String>,
+    /// What could not be done, when a part was: it stands in the document beside the rest, and gives the exit code.
+    pub(crate) failure: Option<Failure>,
 }
 
 impl Report {
+    /// A report of some lines.
+    pub(crate) fn new(json: Value, lines: Vec<String>) -> Self {
+        Self { json, lines, failure: None }
+    }
+
     /// A report of one line.
     pub(crate) fn line(json: Value, line: impl Into<String>) -> Self {
-        Self { json, lines: vec![line.into()] }
+        Self::new(json, vec![line.into()])
+    }
+
+    /// Says what could not be done.
+    #[must_use]
+    pub(crate) fn but(mut self, failure: Option<Failure>) -> Self {
+        self.failure = failure;
+        self
     }
 }
 
@@ -144,13 +158,21 @@ impl Output {
         self.with_state(|state| state.resumed.push(entry));
     }
 
-    /// Writes the answer.
-    pub(crate) fn finish(&self, report: Report) -> Result<(), Failure> {
+    /// Writes the answer, and gives back what could not be done of it.
+    pub(crate) fn finish(&self, mut report: Report) -> Result<Option<Failure>, Failure> {
         self.clear_progress();
         if self.json {
-            return self.document(report.json);
+            if let Some(failure) = &report.failure {
+                report.json["error"] = failure.to_json()["error"].take();
+            }
+            self.document(report.json)?;
+            return Ok(report.failure);
         }
-        report.lines.iter().try_for_each(|line| write_line(&neutralise(line)))
+        report.lines.iter().try_for_each(|line| write_line(&neutralise(line)))?;
+        if let Some(failure) = &report.failure {
+            self.fail(failure);
+        }
+        Ok(report.failure)
     }
 
     /// Writes why there is no answer.

@@ -25,6 +25,14 @@ struct Content {
     /// Mints that are not trusted any more. What the database knows of them stays: late money still finds its way in.
     #[serde(default)]
     removed_mints: BTreeSet<MintUrl>,
+    /// How many of the wallet's keys were shown, to be locked to, beside the first.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    more_keys: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
+const fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 impl Preferences {
@@ -35,7 +43,7 @@ impl Preferences {
             Err(error) => return Err(failed("read", path)(error)),
             Ok(bytes) => hazel_protocol::from_json(&bytes).map_err(|error| {
                 Failure::new(Kind::Wallet, format!("{} is malformed: {error}", path.display()))
-                    .hint("mend or remove it: it holds the default mint and the removed mints only")
+                    .hint("mend or remove it: it holds the default mint, the removed mints and the number of keys only")
             })?,
         };
         Ok(Self { path: path.to_owned(), content })
@@ -66,6 +74,17 @@ impl Preferences {
     pub(crate) fn remove(&mut self, url: &MintUrl) -> Result<(), Failure> {
         self.content.removed_mints.insert(url.clone());
         self.content.default_mint.take_if(|default| default == url);
+        self.write()
+    }
+
+    /// How many of the wallet's keys are in use, to be locked to. A count, at least 1.
+    pub(crate) fn key_count(&self) -> u32 {
+        self.content.more_keys.saturating_add(1)
+    }
+
+    /// Takes one more key into use.
+    pub(crate) fn add_key(&mut self) -> Result<(), Failure> {
+        self.content.more_keys = self.content.more_keys.saturating_add(1);
         self.write()
     }
 

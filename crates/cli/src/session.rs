@@ -142,13 +142,18 @@ impl Session {
     /// The engine for a mint that a token is of.
     ///
     /// # Errors
-    /// [`Kind::Refused`] when the user does not trust the mint and has not named it.
-    pub(crate) async fn wallet_of_token(&mut self, mint: &MintUrl, unit: &CurrencyUnit) -> Result<Wallet, Failure> {
+    /// [`Kind::Refused`] when the user does not trust the mint, has not named it and does not want to `trust` it now.
+    pub(crate) async fn wallet_of_token(
+        &mut self,
+        mint: &MintUrl,
+        unit: &CurrencyUnit,
+        trust: bool,
+    ) -> Result<Wallet, Failure> {
         let wallet = self.wallet(mint, unit)?;
         if self.trusts(mint).await? {
             return Ok(wallet);
         }
-        if self.selected_mint().await? != *mint {
+        if !trust && self.selected_mint().await? != *mint {
             return Err(Failure::new(Kind::Refused, format!("the token is of {mint}, which is not in this wallet"))
                 .hint(add_mint_hint(mint.as_str())));
         }

@@ -7,37 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
-use support::{Mint, NEVER_MS, User};
-use tempfile::TempDir;
-
-/// A folder, and in it a mint whose invoices pay themselves after a time.
-struct World {
-    home: TempDir,
-    mint: Mint,
-}
-
-impl World {
-    fn new(settle_ms: u64) -> Self {
-        let home = tempfile::tempdir().expect("a folder");
-        let mint = Mint::start(&home.path().join("mint"), &home.path().join("lightning.sqlite"), settle_ms);
-        Self { home, mint }
-    }
-
-    /// A user whose alias names the mint.
-    fn user(&self, name: &str) -> User {
-        User::new(self.home.path().join(name), Some(&self.mint))
-    }
-
-    /// Another mint on the same Lightning network, whose invoices do not pay themselves.
-    fn payee(&self) -> Mint {
-        Mint::start(&self.home.path().join("payee"), &self.home.path().join("lightning.sqlite"), NEVER_MS)
-    }
-
-    /// From here on no invoice pays itself, and paying takes no time.
-    fn stop_settling(&mut self) {
-        self.mint.restart(&[("settle-after-ms", NEVER_MS), ("pay-after-ms", 0)]);
-    }
-}
+use support::{Mint, NEVER_MS, User, World};
 
 #[test]
 fn the_tour_of_the_readme() {
@@ -55,7 +25,7 @@ fn the_tour_of_the_readme() {
     // An invoice of another mint, and one of this mint.
     world.stop_settling();
     let payee = world.payee();
-    let carol = User::new(world.home.path().join("carol"), Some(&payee));
+    let carol = User::new(world.folder().join("carol"), Some(&payee));
     let paid = alice.hazel(&["--yes", "--json", "pay", &carol.invoice("10")]).ok().json();
     let fee = paid["fee"].as_u64().expect("a fee");
     assert_eq!((paid["amount"].as_u64(), paid["state"].as_str()), (Some(10), Some("paid")));
@@ -70,6 +40,20 @@ fn the_tour_of_the_readme() {
     let kinds: Vec<&str> =
         history["history"].as_array().expect("a list").iter().filter_map(|one| one["kind"].as_str()).collect();
     assert_eq!(kinds, ["pay", "pay", "send", "mint"]);
+    for (filter, count) in [
+        (vec!["--kind", "pay"], 2),
+        (vec!["--kind", "send", "--kind", "mint"], 2),
+        (vec!["--direction", "in"], 1),
+        (vec!["--direction", "out", "--limit", "2"], 2),
+        (vec!["--since", "1d"], 4),
+        (vec!["--until", "1d"], 0),
+        (vec!["--memo", "no such text"], 0),
+    ] {
+        let mut all = vec!["--json", "history"];
+        all.extend(&filter);
+        let history = alice.hazel(&all).ok().json();
+        assert_eq!(history["history"].as_array().map(Vec::len), Some(count), "{filter:?}: {history}");
+    }
 }
 
 #[test]
@@ -178,7 +162,7 @@ fn a_token_is_good_for_one_and_of_a_mint_that_is_trusted() {
     let memo = "\u{1b}]0;owned\u{7}\u{202e}tea";
     let token = alice.hazel(&["send", "8", "--yes", "--memo", memo]).ok().token();
 
-    let stranger = User::new(world.home.path().join("stranger"), None);
+    let stranger = User::new(world.folder().join("stranger"), None);
     let refused = stranger.hazel(&["receive", &token]).fails_with(1);
     let advice = format!("hazel mints add {}", world.mint.url());
     assert!(refused.err.contains(&advice), "{refused:?}");
@@ -256,7 +240,7 @@ fn a_payment_in_doubt_is_seen_to_its_end() {
     let alice = world.user("alice");
     alice.hazel(&["mint", "64"]).ok();
     let payee = world.payee();
-    let carol = User::new(world.home.path().join("carol"), Some(&payee));
+    let carol = User::new(world.folder().join("carol"), Some(&payee));
     let invoice = carol.invoice("20");
 
     // The mint dies while it pays.

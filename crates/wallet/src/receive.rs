@@ -205,10 +205,22 @@ impl Wallet {
     /// [`Error::TokenLocked`] for a malformed lock; [`Error::NothingToSign`] when no lock names a key of this wallet, or when the
     /// signatures must cover the request that spends the token.
     pub async fn cosign(&self, token: &Token) -> Result<Token, Error> {
+        self.cosign_with(token, &ReceiveOptions::default()).await
+    }
+
+    /// As [`cosign`](Self::cosign), with a preimage to be put where a hash lock wants one.
+    ///
+    /// # Errors
+    /// As [`cosign`](Self::cosign).
+    pub async fn cosign_with(&self, token: &Token, options: &ReceiveOptions) -> Result<Token, Error> {
         self.other_mints(token)?;
         let keysets = self.keysets_if_reachable().await?;
         let proofs = self.proofs_of(token, &keysets)?;
-        let signed = self.add_signatures(&proofs, None)?;
+        let opened = match &options.preimage {
+            Some(preimage) => lock::with_preimage(&proofs, preimage)?,
+            None => proofs.clone(),
+        };
+        let signed = self.add_signatures(&opened, None)?;
         if signed == proofs {
             return Err(Error::NothingToSign);
         }

@@ -28,7 +28,7 @@ pub(super) async fn run(session: &Session) -> Result<Report, Failure> {
         lines.push(String::new());
         lines.extend(table(&balances).lines(session.output.width()));
     }
-    Ok(Report { json, lines })
+    Ok(Report::new(json, lines))
 }
 
 /// What is free to spend of each unit.

@@ -23,9 +23,9 @@ pub(super) fn run(global: &Global, output: &Output, args: &InitArgs) -> Result<R
         seed::adopt(&folder, from)?;
         let next = format!("Get its money back: `hazel --wallet {} --mint URL restore`.", folder.path().display());
         let made = format!("Made a wallet of your words in {}.", folder.path().display());
-        return Ok(Report { json: json(true), lines: vec![made, next] });
+        return Ok(Report::new(json(true), vec![made, next]));
     }
     seed::create(&folder)?;
     welcome(&folder, output);
-    Ok(Report { json: json(false), lines: Vec::new() })
+    Ok(Report::new(json(false), Vec::new()))
 }

@@ -25,7 +25,7 @@ pub(super) async fn run(session: &mut Session, args: MintArgs) -> Result<Report,
     let mut json = describe(&wallet, &pending);
     if args.no_wait {
         let lines = vec![pending.invoice().to_owned(), GO_ON.to_owned()];
-        return Ok(Report { json, lines });
+        return Ok(Report::new(json, lines));
     }
     session.output.when_interrupted(GO_ON);
     show(&session.output, &wallet, &pending)?;
@@ -123,7 +123,7 @@ impl Waited {
     fn report(self) -> Result<Report, Failure> {
         match self.failure {
             Some(failure) if self.minted.is_empty() => Err(failure),
-            _ => Ok(Report { json: json!({ "minted": self.minted }), lines: self.lines }),
+            _ => Ok(Report::new(json!({ "minted": self.minted }), self.lines)),
         }
     }
 }

@@ -42,7 +42,7 @@ async fn list(session: &Session) -> Result<Report, Failure> {
     if mints.is_empty() {
         return Ok(Report::line(json, "No mints yet. Add one that you trust: `hazel mints add URL`."));
     }
-    Ok(Report { json, lines: table.lines(session.output.width()) })
+    Ok(Report::new(json, table.lines(session.output.width())))
 }
 
 async fn add(session: &mut Session, url: &MintUrl) -> Result<Report, Failure> {
@@ -50,7 +50,7 @@ async fn add(session: &mut Session, url: &MintUrl) -> Result<Report, Failure> {
     let is_new = !session.trusts(url).await?;
     let record = session.add(&wallet).await?;
     let name = record.info.and_then(|info| info.name);
-    Ok(Report { json: json!({ "url": url, "name": name, "new": is_new }), lines: Vec::new() })
+    Ok(Report::new(json!({ "url": url, "name": name, "new": is_new }), Vec::new()))
 }
 
 /// Asks the mint itself, also one that is not in the wallet.
@@ -64,7 +64,7 @@ async fn info(session: &Session, url: &MintUrl) -> Result<Report, Failure> {
     if !is_known {
         lines.push(format!("This mint is not in the wallet; {}.", add_mint_hint(url.as_str())));
     }
-    Ok(Report { json: json!({ "url": url, "known": is_known, "info": document }), lines })
+    Ok(Report::new(json!({ "url": url, "known": is_known, "info": document }), lines))
 }
 
 async fn ask(session: &Session, url: &MintUrl) -> Result<MintInfo, Failure> {

@@ -1,8 +1,11 @@
 //! One module for each command: from its arguments to its report.
 
 mod balance;
+mod consolidate;
 mod history;
 mod init;
+mod keys;
+mod lock;
 mod mint;
 mod mints;
 mod pay;
@@ -11,8 +14,16 @@ mod receive;
 mod restore;
 mod seed;
 mod send;
+mod take_back;
 
 use std::time::Duration;
+
+pub(crate) use history::HistoryArgs;
+pub(crate) use keys::KeysCommand;
+pub(crate) use lock::{LockCommandArgs, UnlockArgs};
+pub(crate) use receive::ReceiveArgs;
+pub(crate) use send::SendArgs;
+pub(crate) use take_back::TakeBackArgs;
 
 use crate::cli::{Cli, Command};
 use crate::failure::{Failure, Kind};
@@ -36,6 +47,11 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Report, Failure> {
         Command::Balance => balance::run(&session).await,
         Command::Send(args) => send::run(&mut session, args).await,
         Command::Receive(args) => receive::run(&mut session, args).await,
+        Command::TakeBack(args) => take_back::run(&session, &args).await,
+        Command::Consolidate => consolidate::run(&mut session).await,
+        Command::Keys { command } => keys::run(&mut session, command).await,
+        Command::Lock(args) => lock::describe(&session, &args).await,
+        Command::Unlock(args) => lock::unlock(&mut session, args).await,
         Command::Pay(args) => Box::pin(pay::run(&mut session, args)).await,
         Command::Restore => restore::run(&mut session).await,
         Command::History(args) => history::run(&session, &args).await,
@@ -49,7 +65,9 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Report, Failure> {
 const fn start(command: &Command) -> Start {
     match command {
         Command::Balance => Start { limit: Duration::from_secs(5), tells_invoices: true },
-        Command::History(_) | Command::Mints { .. } => Start { limit: Duration::from_secs(5), tells_invoices: false },
+        Command::History(_) | Command::Mints { .. } | Command::Keys { .. } | Command::Lock(_) => {
+            Start { limit: Duration::from_secs(5), tells_invoices: false }
+        }
         _ => Start { limit: Duration::from_secs(30), tells_invoices: false },
     }
 }

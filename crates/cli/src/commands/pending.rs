@@ -1,15 +1,14 @@
 //! `hazel pending`: what is not finished. Asks the mints which tokens were claimed.
 
-use std::collections::BTreeMap;
-
 use hazel_protocol::{Amount, CurrencyUnit, MintUrl};
-use hazel_wallet::Wallet;
-use hazel_wallet::ports::{OperationId, OperationRecord, ProofStatus};
+use hazel_wallet::ports::OperationRecord;
 use hazel_wallet::state::State;
 use serde_json::{Value, json};
 
+use super::take_back::claimed;
 use crate::cli::PendingArgs;
-use crate::failure::{Failure, Kind};
+use crate::failure::Failure;
+use crate::handed_out::{self, HandedOut};
 use crate::output::Report;
 use crate::resume::verb;
 use crate::session::Session;
@@ -19,8 +18,10 @@ pub(super) async fn run(session: &Session, args: &PendingArgs) -> Result<Report,
     for mint in session.store.mints().await? {
         for unit in session.units(&mint.url).await? {
             pending.operations(session, &mint.url, &unit).await?;
-            pending.tokens(session, &mint.url, &unit, args.tokens).await?;
         }
+    }
+    for token in handed_out::look(session).await? {
+        pending.token(session, &token, args.tokens).await?;
     }
     Ok(pending.report())
 }
@@ -55,39 +56,20 @@ impl Pending {
         Ok(())
     }
 
-    /// Tokens that were handed out and not seen claimed.
-    async fn tokens(
-        &mut self,
-        session: &Session,
-        mint: &MintUrl,
-        unit: &CurrencyUnit,
-        show: bool,
-    ) -> Result<(), Failure> {
-        if session.store.proofs(mint, unit, ProofStatus::Sent).await?.is_empty() {
-            return Ok(());
-        }
-        let wallet = session.wallet(mint, unit)?;
-        if let Err(error) = wallet.check_sent().await {
-            session.output.note(format!("Whether tokens of {mint} were claimed is not known: {error}."));
-        }
-        for (operation, value) in unclaimed(session, mint, unit).await? {
-            self.token(&wallet, operation, value, show).await?;
-        }
-        Ok(())
-    }
-
-    async fn token(
-        &mut self,
-        wallet: &Wallet,
-        operation: OperationId,
-        value: Amount,
-        show: bool,
-    ) -> Result<(), Failure> {
-        let (mint, unit) = (wallet.mint_url(), wallet.unit());
-        self.lines.push(format!("token with {value} {unit} of {mint}: not claimed yet"));
-        let mut json = json!({ "operation": operation.to_string(), "mint": mint, "unit": unit, "unclaimed": value });
-        if show {
-            let token = wallet.token_of(operation).await?.token.to_string();
+    /// A token that was handed out.
+    async fn token(&mut self, session: &Session, token: &HandedOut, show: bool) -> Result<(), Failure> {
+        let HandedOut { operation, mint, unit, value, unclaimed, made_at } = token;
+        self.lines.push(format!("token with {value} {unit} of {mint}, made {made_at} UTC: {}", claimed(token)));
+        let mut json = json!({
+            "operation": operation.to_string(),
+            "state": token.state(),
+            "mint": mint,
+            "unit": unit,
+            "value": value,
+            "unclaimed": unclaimed,
+        });
+        if show && !unclaimed.is_zero() {
+            let token = session.wallet(mint, unit)?.token_of(*operation).await?.token.to_string();
             self.lines.push(format!("    {token}"));
             json["token"] = json!(token);
         }
@@ -98,28 +80,11 @@ impl Pending {
     fn report(mut self) -> Report {
         if self.lines.is_empty() {
             self.lines.push("Everything is finished.".to_owned());
-        } else if self.tokens.iter().any(|token| token.get("token").is_none()) {
-            self.lines
-                .push("`hazel pending --tokens` shows the tokens; `hazel receive TOKEN` takes one back.".to_owned());
+        } else if self.tokens.iter().any(|token| token["state"] != "claimed" && token.get("token").is_none()) {
+            self.lines.push("`hazel pending --tokens` shows the tokens; `hazel take-back` takes them back.".to_owned());
         }
-        Report { json: json!({ "operations": self.operations, "tokens": self.tokens }), lines: self.lines }
+        Report::new(json!({ "operations": self.operations, "tokens": self.tokens }), self.lines)
     }
-}
-
-async fn unclaimed(
-    session: &Session,
-    mint: &MintUrl,
-    unit: &CurrencyUnit,
-) -> Result<BTreeMap<OperationId, Amount>, Failure> {
-    let mut sums: BTreeMap<OperationId, Amount> = BTreeMap::new();
-    for proof in session.store.proofs(mint, unit, ProofStatus::Sent).await? {
-        let Some(operation) = proof.sent_by else { continue };
-        let sum = sums.entry(operation).or_default();
-        *sum = sum
-            .checked_add(proof.proof.amount)
-            .map_err(|error| Failure::new(Kind::Wallet, format!("the tokens do not add up: {error}")))?;
-    }
-    Ok(sums)
 }
 
 /// What it is about: an amount, an invoice.
@@ -148,6 +113,7 @@ fn stands(state: &State) -> &'static str {
         State::MeltReplaced(_) => "the payment failed, its money is being brought back",
         State::RestoreScanning(_) => "`hazel restore` goes on with it",
         State::SendPrepared(_) | State::MeltPrepared(_) => "not confirmed",
+        State::ReceiveStored(_) => "taken while the mint was away; any command swaps it",
         _ => "the mint has not given a clear answer yet",
     }
 }

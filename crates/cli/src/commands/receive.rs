@@ -1,89 +1,169 @@
-//! `hazel receive`: the money of a token, swapped for proofs that only this wallet knows.
+//! `hazel receive`: the money of tokens, swapped for proofs that only this wallet knows.
 
 use std::io::{self, Read};
 
 use hazel_protocol::{MAX_TOKEN_BYTES, MintUrl, Token, TokenError};
-use hazel_wallet::{PreparedReceive, Wallet};
+use hazel_wallet::{PreparedReceive, ReceiveOptions, Wallet};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use crate::cli::ReceiveArgs;
 use crate::failure::{Failure, Kind};
 use crate::output::Report;
 use crate::session::Session;
 
-pub(super) async fn run(session: &mut Session, args: ReceiveArgs) -> Result<Report, Failure> {
-    let text = Zeroizing::new(args.token);
-    let token = if text.as_str() == "-" { parse(&from_stdin()?)? } else { parse(&text)? };
-    let mut prepared = Vec::new();
-    for mint in distinct(&token) {
-        let wallet = wallet_for(session, &token, &mint).await?;
-        let checking = wallet.prepare_receive(&token);
-        let part = session.output.while_waiting("Checking the token", checking).await?;
-        prepared.push((wallet, part));
-    }
-    session.output.when_interrupted(
-        "If the token was being received, any `hazel` command goes on with it; else it is still good.",
-    );
+/// Most tokens in one call. A count.
+const MAX_TOKENS: usize = 1_000;
+
+/// The longest text that is read from standard input, in bytes.
+const MAX_INPUT_BYTES: usize = 4 * MAX_TOKEN_BYTES;
+
+/// What to receive.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ReceiveArgs {
+    /// The tokens; `-`, or none, reads them from standard input
+    #[arg(value_name = "TOKEN")]
+    pub(crate) tokens: Vec<String>,
+    /// The preimage of a hash lock, 64 hex digits
+    #[arg(long, value_name = "HEX")]
+    pub(crate) preimage: Option<String>,
+    /// Take the tokens without asking their mint; they must be locked to this wallet alone. A later command swaps them
+    #[arg(long)]
+    pub(crate) offline: bool,
+    /// Add the mint of a token when it is not in the wallet yet
+    #[arg(long)]
+    pub(crate) trust: bool,
+}
+
+pub(super) async fn run(session: &mut Session, mut args: ReceiveArgs) -> Result<Report, Failure> {
+    let mut texts = texts(std::mem::take(&mut args.tokens))?;
+    session
+        .output
+        .when_interrupted("If a token was being received, any `hazel` command goes on with it; else it is still good.");
     let mut received = Received::default();
-    for (wallet, part) in prepared {
-        received.add(session, &wallet, part).await?;
+    if texts.len() == 1 {
+        receive(session, &args, &texts.remove(0), &mut received)
+            .await
+            .map_err(|failure| received.after_others(failure))?;
+        return Ok(received.report());
+    }
+    for (place, text) in texts.iter().enumerate() {
+        if let Err(failure) = receive(session, &args, text, &mut received).await {
+            received.failed(session, place + 1, failure);
+        }
     }
     Ok(received.report())
 }
 
-fn parse(text: &str) -> Result<Token, Failure> {
+/// The tokens of the command line, and those on standard input where it says so.
+pub(super) fn texts(arguments: Vec<String>) -> Result<Vec<Zeroizing<String>>, Failure> {
+    let mut texts = Vec::new();
+    let asks_stdin = arguments.is_empty() || arguments.iter().any(|text| text == "-");
+    texts.extend(arguments.into_iter().filter(|text| text != "-").map(Zeroizing::new));
+    if asks_stdin {
+        let text = from_stdin()?;
+        texts.extend(text.split_whitespace().map(|text| Zeroizing::new(text.to_owned())));
+    }
+    if texts.is_empty() {
+        return Err(Failure::new(Kind::Usage, "there is no token").hint("`hazel receive TOKEN`"));
+    }
+    if texts.len() > MAX_TOKENS {
+        return Err(Failure::new(Kind::Usage, format!("these are more than {MAX_TOKENS} tokens at once")));
+    }
+    Ok(texts)
+}
+
+fn from_stdin() -> Result<Zeroizing<String>, Failure> {
+    let failed =
+        |error: io::Error| Failure::new(Kind::Usage, format!("the token cannot be read from standard input: {error}"));
+    let limit = u64::try_from(MAX_INPUT_BYTES).map_err(|error| failed(io::Error::other(error)))?;
+    let mut text = Zeroizing::new(String::new());
+    // One byte more than the limit, so that a longer text is refused and not cut.
+    io::stdin().take(limit + 1).read_to_string(&mut text).map_err(failed)?;
+    if text.len() > MAX_INPUT_BYTES {
+        return Err(Failure::new(Kind::Usage, "what is on standard input is too long for tokens"));
+    }
+    Ok(text)
+}
+
+/// Reads a token.
+pub(super) fn parse(text: &str) -> Result<Token, Failure> {
     text.parse().map_err(|error: TokenError| {
         Failure::new(Kind::Refused, format!("this is not a token: {error}"))
             .hint("check that it is complete: it begins with cashuA or cashuB")
     })
 }
 
-fn from_stdin() -> Result<Zeroizing<String>, Failure> {
-    let failed =
-        |error: io::Error| Failure::new(Kind::Usage, format!("the token cannot be read from standard input: {error}"));
-    let limit = u64::try_from(MAX_TOKEN_BYTES).map_err(|error| failed(io::Error::other(error)))?;
-    let mut text = Zeroizing::new(String::new());
-    // One byte more than a token may have, so that a longer one is refused and not cut; and the end of the line.
-    io::stdin().take(limit + 3).read_to_string(&mut text).map_err(failed)?;
-    Ok(text)
-}
-
-fn distinct(token: &Token) -> Vec<MintUrl> {
+/// The mints of a token, each once.
+pub(super) fn distinct(token: &Token) -> Vec<MintUrl> {
     let mut mints: Vec<MintUrl> = token.mints().into_iter().cloned().collect();
     mints.sort();
     mints.dedup();
     mints
 }
 
-async fn wallet_for(session: &mut Session, token: &Token, mint: &MintUrl) -> Result<Wallet, Failure> {
+/// The engine for one of the mints of a token.
+pub(super) async fn wallet_for(
+    session: &mut Session,
+    token: &Token,
+    mint: &MintUrl,
+    trust: bool,
+) -> Result<Wallet, Failure> {
     // Old tokens need not name a unit.
     let unit = token.unit().cloned().unwrap_or_else(|| session.global.unit_or_sat());
     if session.global.unit.as_ref().is_some_and(|asked| *asked != unit) {
         return Err(Failure::new(Kind::Refused, format!("the token is in {unit}"))
             .hint(format!("receive it as what it is: `--unit {unit}`")));
     }
-    session.wallet_of_token(mint, &unit).await
+    session.wallet_of_token(mint, &unit, trust).await
 }
 
-/// What came in of each mint of the token.
+/// Takes one token: all of its mints are looked at before the first is swapped.
+async fn receive(
+    session: &mut Session,
+    args: &ReceiveArgs,
+    text: &str,
+    received: &mut Received,
+) -> Result<(), Failure> {
+    let token = parse(text)?;
+    let options = ReceiveOptions { preimage: args.preimage.clone() };
+    let mut wallets = Vec::new();
+    for mint in distinct(&token) {
+        wallets.push(wallet_for(session, &token, &mint, args.trust).await?);
+    }
+    if args.offline {
+        for wallet in &wallets {
+            received.store(wallet, &token, &options).await?;
+        }
+        return Ok(());
+    }
+    let mut prepared = Vec::new();
+    for wallet in wallets {
+        let checking = wallet.prepare_receive_with(&token, &options);
+        let part = session.output.while_waiting("Checking the token", checking).await?;
+        prepared.push((wallet, part));
+    }
+    for (wallet, part) in prepared {
+        received.take(session, &wallet, part).await?;
+    }
+    Ok(())
+}
+
+/// What came in.
 #[derive(Default)]
 struct Received {
     parts: Vec<Value>,
     lines: Vec<String>,
+    failure: Option<Failure>,
 }
 
 impl Received {
-    async fn add(&mut self, session: &Session, wallet: &Wallet, part: PreparedReceive) -> Result<(), Failure> {
+    async fn take(&mut self, session: &Session, wallet: &Wallet, part: PreparedReceive) -> Result<(), Failure> {
         let memo = part.memo().map(str::to_owned);
         let has_dleq = part.has_dleq();
-        let done = session.output.while_waiting("Receiving", part.confirm()).await;
-        let done = done.map_err(|error| self.after_others(error.into()))?;
+        let done = session.output.while_waiting("Receiving", part.confirm()).await?;
         let fee = if done.fee.is_zero() { String::new() } else { format!(" (after a fee of {})", done.fee) };
         self.lines.push(format!("{} {} came in{fee}.", done.amount, wallet.unit()));
-        if let Some(memo) = memo.as_deref().filter(|memo| !memo.is_empty() && self.parts.is_empty()) {
-            self.lines.push(format!("The sender says: {memo}"));
-        }
+        self.says(memo.as_deref());
         self.parts.push(json!({
             "mint": wallet.mint_url(),
             "unit": wallet.unit(),
@@ -91,9 +171,40 @@ impl Received {
             "fee": done.fee,
             "memo": memo,
             "dleq": has_dleq,
+            "state": "received",
             "operation": done.operation.to_string(),
         }));
         Ok(())
+    }
+
+    async fn store(&mut self, wallet: &Wallet, token: &Token, options: &ReceiveOptions) -> Result<(), Failure> {
+        let stored = wallet.receive_offline(token, options).await?;
+        let amount = stored.value.checked_sub(stored.fee).unwrap_or_default();
+        self.lines.push(format!(
+            "{amount} {} are kept, to be swapped as soon as {} can be reached: any command does that.",
+            wallet.unit(),
+            wallet.mint_url()
+        ));
+        self.says(token.memo());
+        self.parts.push(json!({
+            "mint": wallet.mint_url(),
+            "unit": wallet.unit(),
+            "amount": amount,
+            "fee": stored.fee,
+            "memo": token.memo(),
+            "dleq": true,
+            "state": "stored",
+            "operation": stored.operation.to_string(),
+        }));
+        Ok(())
+    }
+
+    /// The text of the sender; a token of several mints has it once.
+    fn says(&mut self, memo: Option<&str>) {
+        let line = memo.filter(|memo| !memo.is_empty()).map(|memo| format!("The sender says: {memo}"));
+        if let Some(line) = line.filter(|line| self.lines.iter().rev().nth(1) != Some(line)) {
+            self.lines.push(line);
+        }
     }
 
     /// Says of a failure what came in before it.
@@ -105,7 +216,13 @@ impl Received {
         Failure { message, ..failure }
     }
 
+    /// One of several tokens was not received.
+    fn failed(&mut self, session: &Session, number: usize, failure: Failure) {
+        session.output.note(format!("Token {number}: {}", failure.message));
+        self.failure.get_or_insert(failure);
+    }
+
     fn report(self) -> Report {
-        Report { json: json!({ "received": self.parts }), lines: self.lines }
+        Report::new(json!({ "received": self.parts }), self.lines).but(self.failure)
     }
 }

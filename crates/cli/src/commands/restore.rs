@@ -38,7 +38,7 @@ pub(super) async fn run(session: &mut Session) -> Result<Report, Failure> {
     if lines.is_empty() {
         lines.push("The mint has no money to look for.".to_owned());
     }
-    Ok(Report { json: json!({ "restored": restored }), lines })
+    Ok(Report::new(json!({ "restored": restored }), lines))
 }
 
 /// The mint that was named; else all that are known; else the usual one.

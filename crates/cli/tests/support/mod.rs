@@ -1,4 +1,5 @@
 //! The two programs as their users run them: the wallet command, and a mint to talk to.
+#![allow(dead_code, reason = "each test program uses its own part")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -8,6 +9,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 /// How long anything may take that should be quick, on a machine that is busy with other things.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -91,6 +93,40 @@ impl Mint {
 impl Drop for Mint {
     fn drop(&mut self) {
         self.kill();
+    }
+}
+
+/// A folder, and in it a mint whose invoices pay themselves after a time.
+pub(crate) struct World {
+    home: TempDir,
+    /// The mint.
+    pub(crate) mint: Mint,
+}
+
+impl World {
+    pub(crate) fn new(settle_ms: u64) -> Self {
+        let home = tempfile::tempdir().expect("a folder");
+        let mint = Mint::start(&home.path().join("mint"), &home.path().join("lightning.sqlite"), settle_ms);
+        Self { home, mint }
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// A user whose alias names the mint.
+    pub(crate) fn user(&self, name: &str) -> User {
+        User::new(self.home.path().join(name), Some(&self.mint))
+    }
+
+    /// Another mint on the same Lightning network, whose invoices do not pay themselves.
+    pub(crate) fn payee(&self) -> Mint {
+        Mint::start(&self.home.path().join("payee"), &self.home.path().join("lightning.sqlite"), NEVER_MS)
+    }
+
+    /// From here on no invoice pays itself, and paying takes no time.
+    pub(crate) fn stop_settling(&mut self) {
+        self.mint.restart(&[("settle-after-ms", NEVER_MS), ("pay-after-ms", 0)]);
     }
 }
 
