@@ -17,6 +17,7 @@
 //! | [`Wallet::prepare_melt`] | [`PreparedMelt`] | [`MeltOutcome`] |
 //! | [`Wallet::prepare_take_back`] | [`PreparedReceive`]: what nobody has claimed of a token | [`Received`] |
 //! | [`Wallet::prepare_consolidate`] | [`PreparedConsolidation`] | [`Consolidated`] |
+//! | [`Wallet::prepare_transfer`] | [`PreparedTransfer`]: money to another mint, over Lightning | [`Transferred`] |
 //! | [`Wallet::restore`] | | [`Restored`] |
 //!
 //! # What counts as evidence
@@ -83,6 +84,7 @@ pub mod select;
 mod send;
 pub mod state;
 pub mod store;
+mod transfer;
 pub mod verify;
 mod wallet;
 mod watch;
@@ -97,5 +99,6 @@ pub use restore::{RestoreOptions, RestoreProgress, Restored};
 pub use resume::{ResumeOutcome, Resumed};
 pub use seed::Seed;
 pub use send::{PreparedSend, SendOptions, SentToken};
+pub use transfer::{PreparedTransfer, Transferred};
 pub use verify::RequireDleq;
 pub use wallet::{Balance, Policy, Wallet};

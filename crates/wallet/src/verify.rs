@@ -136,7 +136,7 @@ fn unblind(
 ///
 /// # Errors
 /// [`Violation::States`] when the list has another length or order.
-pub(crate) fn states(asked: &[PointBytes], answer: &CheckStateResponse) -> Result<Vec<ProofState>, Violation> {
+pub fn states(asked: &[PointBytes], answer: &CheckStateResponse) -> Result<Vec<ProofState>, Violation> {
     if asked.len() != answer.states.len() {
         return Err(Violation::States);
     }
@@ -148,7 +148,7 @@ pub(crate) fn states(asked: &[PointBytes], answer: &CheckStateResponse) -> Resul
 ///
 /// # Errors
 /// [`Error::TokenForged`] or [`Error::TokenWithoutDleq`].
-pub(crate) fn token(keysets: &Keysets, proofs: &[Proof], dleq: RequireDleq) -> Result<(), Error> {
+pub fn token(keysets: &Keysets, proofs: &[Proof], dleq: RequireDleq) -> Result<(), Error> {
     for proof in proofs {
         let key = keysets.key(&proof.id, proof.amount).ok_or(Error::TokenForged)?;
         match &proof.dleq {

@@ -241,6 +241,22 @@ impl Wallet {
     }
 }
 
+/// A look at what the wallet holds.
+impl Wallet {
+    /// Asks the mint about the free coins, and returns what those are worth that it says are spent: by another wallet of the same
+    /// seed, or by a thief. Changes nothing: a mint that lies here gains nothing, and one that does not refuses them when they are used.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`], [`Error::Ambiguous`], [`Error::HostileMint`].
+    pub async fn spent_elsewhere(&self) -> Result<Amount, Error> {
+        let free = self.inner.store.proofs(&self.inner.mint, &self.inner.unit, ProofStatus::Available).await?;
+        let ys: Vec<PointBytes> = free.iter().map(|proof| proof.y).collect();
+        let states = self.states(&ys).await?;
+        let gone = free.iter().zip(states).filter(|(_, state)| *state == ProofState::Spent);
+        Ok(Amount::checked_sum(gone.map(|(proof, _)| proof.proof.amount))?)
+    }
+}
+
 /// Everything below is for the sagas.
 impl Wallet {
     pub(crate) fn now(&self) -> Timestamp {

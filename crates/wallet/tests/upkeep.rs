@@ -51,6 +51,20 @@ async fn a_receive_that_was_given_up_and_arrives_late_is_found() {
 }
 
 #[tokio::test]
+async fn coins_that_a_twin_spent_are_seen_and_stay_as_they_are() {
+    let bank = bank(0);
+    let alice = Peer::with(&bank, 1, 21).await;
+    assert_eq!(alice.wallet.spent_elsewhere().await.unwrap(), sat(0));
+    let twin = Peer::new(&bank, 1).await;
+    twin.wallet.restore(&mut |_| ()).await.unwrap();
+    let carol = Peer::new(&bank, 2).await;
+    let token = send(&twin, 16).await;
+    carol.wallet.prepare_receive(&token).await.unwrap().confirm().await.unwrap();
+    assert!(alice.wallet.spent_elsewhere().await.unwrap() >= sat(16));
+    assert_eq!(alice.available().await, 21, "a mint that lies must not make the wallet forget its coins");
+}
+
+#[tokio::test]
 async fn small_and_old_coins_become_few_and_new() {
     let bank = bank(100);
     let alice = Peer::new(&bank, 1).await;
