@@ -2,7 +2,11 @@
 
 use std::path::PathBuf;
 
-use crate::commands::{HistoryArgs, KeysCommand, LockCommandArgs, ReceiveArgs, SendArgs, TakeBackArgs, UnlockArgs};
+use crate::commands::{
+    CompletionsArgs, DecodeArgs, DoctorArgs, HistoryArgs, KeysArgs, LockCommandArgs, ManArgs, ReceiveArgs, SeedCommand,
+    SendArgs, TakeBackArgs, UnlockArgs,
+};
+use crate::passphrase::Source;
 use clap::{Args, Parser, Subcommand};
 use hazel_protocol::{Amount, CurrencyUnit, MintUrl};
 
@@ -17,6 +21,7 @@ Exit codes:
     5  not decided yet: nothing is lost, and the next start goes on with it
     6  the mint broke the rules: nothing of its answer was used
     7  the wallet's own files: in use, damaged, or not where they should be
+    8  the passphrase is wrong, or nobody is there to give it
    70  a bug in this program
   130  interrupted (143 when terminated): the next start goes on with it
 
@@ -59,6 +64,15 @@ pub(crate) struct Global {
     /// Talk to mints elsewhere without encryption, too
     #[arg(long, global = true)]
     pub(crate) allow_http: bool,
+    /// Read the passphrase of the seed from the first line of this file; else it is asked for on the terminal
+    #[arg(long, global = true, value_name = "FILE", env = "HAZEL_PASSPHRASE_FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+    /// Read the passphrase from this open file
+    #[arg(long, global = true, value_name = "FD")]
+    pub(crate) passphrase_fd: Option<u32>,
+    /// Read the passphrase from this variable of the environment
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) passphrase_env: Option<String>,
     /// The file with the key of an encrypted wallet; needs a build with encryption
     #[arg(
         long,
@@ -71,6 +85,11 @@ pub(crate) struct Global {
 }
 
 impl Global {
+    /// Where the passphrase of the seed is.
+    pub(crate) fn passphrase(&self) -> Source {
+        Source { file: self.passphrase_file.clone(), fd: self.passphrase_fd, env: self.passphrase_env.clone() }
+    }
+
     /// The unit asked for, or the usual one.
     pub(crate) fn unit_or_sat(&self) -> CurrencyUnit {
         self.unit.clone().unwrap_or(CurrencyUnit::Sat)
@@ -97,11 +116,7 @@ pub(crate) enum Command {
     /// Exchange many small coins, or coins of old keysets, for few new ones
     Consolidate,
     /// Show the wallet's public keys, for others to lock money to
-    Keys {
-        /// What to do with them.
-        #[command(subcommand)]
-        command: Option<KeysCommand>,
-    },
+    Keys(KeysArgs),
     /// Describe a lock, for others to make tokens with
     Lock(LockCommandArgs),
     /// Add this wallet's signature, or a preimage, to a token that needs several
@@ -119,12 +134,20 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Option<MintsCommand>,
     },
-    /// Show the seed words
+    /// Look into a token, a payment request or an invoice; asks no mint unless told to
+    Decode(DecodeArgs),
+    /// Find whatever is unfinished, finish what can be, and say what cannot and why
+    Doctor(DoctorArgs),
+    /// Show the seed words, or change their passphrase
     Seed {
         /// What to do with it.
         #[command(subcommand)]
         command: SeedCommand,
     },
+    /// Write the completions for a shell
+    Completions(CompletionsArgs),
+    /// Write a page of the manual
+    Man(ManArgs),
 }
 
 /// How to make a wallet.
@@ -133,6 +156,9 @@ pub(crate) struct InitArgs {
     /// Read the 12 to 24 words of an existing seed from this file, or from standard input for `-`
     #[arg(long, value_name = "FILE|-")]
     pub(crate) from_words: Option<PathBuf>,
+    /// Keep the words under a passphrase: asked for on the terminal, or read where `--passphrase-file` and the like say
+    #[arg(long)]
+    pub(crate) passphrase: bool,
 }
 
 /// What to mint.
@@ -144,6 +170,9 @@ pub(crate) struct MintArgs {
     /// A text for the invoice
     #[arg(long, value_name = "TEXT", conflicts_with = "resume")]
     pub(crate) description: Option<String>,
+    /// Show the invoice as a QR code, too
+    #[arg(long)]
+    pub(crate) qr: bool,
     /// Show the invoice and do not wait
     #[arg(long, conflicts_with = "resume")]
     pub(crate) no_wait: bool,
@@ -196,13 +225,6 @@ pub(crate) enum MintsCommand {
         /// Where it is reached
         url: MintUrl,
     },
-}
-
-/// What can be done with the seed.
-#[derive(Debug, Subcommand)]
-pub(crate) enum SeedCommand {
-    /// Show the words, to write them down
-    Show,
 }
 
 /// Reads an amount in the minor unit of its currency.

@@ -25,6 +25,8 @@ pub(crate) enum Kind {
     HostileMint,
     /// The wallet's own files.
     Wallet,
+    /// The passphrase is wrong, or nobody is there to give it.
+    Passphrase,
     /// Ctrl-C.
     Interrupted,
     /// SIGTERM.
@@ -45,6 +47,7 @@ impl Kind {
             Self::Pending => "pending",
             Self::HostileMint => "hostile-mint",
             Self::Wallet => "wallet",
+            Self::Passphrase => "passphrase",
             Self::Interrupted => "interrupted",
             Self::Terminated => "terminated",
             Self::Bug => "bug",
@@ -61,6 +64,7 @@ impl Kind {
             Self::Pending => 5,
             Self::HostileMint => 6,
             Self::Wallet => 7,
+            Self::Passphrase => 8,
             Self::Bug => 70,
             Self::Interrupted => 130,
             Self::Terminated => 143,
@@ -216,6 +220,7 @@ mod tests {
             Kind::Pending,
             Kind::HostileMint,
             Kind::Wallet,
+            Kind::Passphrase,
             Kind::Interrupted,
             Kind::Terminated,
             Kind::Bug,

@@ -10,8 +10,9 @@
 //! | `session` | an open wallet folder |
 //! | `resume` | what every start does first |
 //! | `folder`, `seed`, `preferences` | the wallet's files |
+//! | `sealed`, `passphrase` | a seed under a passphrase |
 //! | `locking`, `handed_out` | locks as they are written, tokens that nobody claimed |
-//! | `consent`, `output`, `table`, `calendar` | the dialogue with the user |
+//! | `consent`, `output`, `table`, `calendar`, `qr` | the dialogue with the user |
 //! | `environment` | clock, randomness, waiting |
 //! | `failure` | kinds of failure, advice, exit codes |
 
@@ -25,8 +26,11 @@ mod folder;
 mod handed_out;
 mod locking;
 mod output;
+mod passphrase;
 mod preferences;
+mod qr;
 mod resume;
+mod sealed;
 mod seed;
 mod session;
 mod table;

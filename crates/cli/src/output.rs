@@ -10,8 +10,18 @@ use std::time::{Duration, Instant};
 
 use hazel_protocol::neutralise;
 use serde_json::{Map, Value};
+use terminal_size::{Height, Width, terminal_size_of};
 
 use crate::failure::{Failure, Kind};
+
+/// How much room a terminal has. Characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Size {
+    /// In a line.
+    pub(crate) columns: usize,
+    /// In a column.
+    pub(crate) rows: usize,
+}
 
 /// What a command has to say when it is done.
 #[derive(Debug)]
@@ -20,6 +30,8 @@ pub(crate) struct Report {
     pub(crate) json: Value,
     /// The lines for people.
     pub(crate) lines: Vec<String>,
+    /// Which of them are headings of tables.
+    headings: Vec<usize>,
     /// What could not be done, when a part was: it stands in the document beside the rest, and gives the exit code.
     pub(crate) failure: Option<Failure>,
 }
@@ -27,7 +39,14 @@ pub(crate) struct Report {
 impl Report {
     /// A report of some lines.
     pub(crate) fn new(json: Value, lines: Vec<String>) -> Self {
-        Self { json, lines, failure: None }
+        Self { json, lines, headings: Vec::new(), failure: None }
+    }
+
+    /// Says which line is the heading of a table.
+    #[must_use]
+    pub(crate) fn heading(mut self, place: usize) -> Self {
+        self.headings.push(place);
+        self
     }
 
     /// A report of one line.
@@ -70,14 +89,25 @@ impl Output {
         change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The width of tables: that of the terminal as `COLUMNS` says it, else 80; unlimited when nobody looks.
+    /// The width of tables: that of the terminal, or what `COLUMNS` says, else 80; unlimited when nobody looks.
     #[expect(clippy::unused_self, reason = "it belongs to the output")]
     pub(crate) fn width(&self) -> Option<usize> {
         if !io::stdout().is_terminal() {
             return None;
         }
-        let columns = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
-        Some(columns.unwrap_or(80))
+        let said = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()).filter(|columns| *columns > 0);
+        Some(said.or_else(|| terminal_size_of(io::stdout()).and_then(size).map(|size| size.columns)).unwrap_or(80))
+    }
+
+    /// The room on standard error, as far as it is known.
+    #[expect(clippy::unused_self, reason = "it belongs to the output")]
+    pub(crate) fn terminal(&self) -> Option<Size> {
+        terminal_size_of(io::stderr()).and_then(size)
+    }
+
+    /// A text of our own that goes out as it is, where no document does.
+    pub(crate) fn verbatim(&self, text: &str) -> Result<(), Failure> {
+        if self.json { Ok(()) } else { write_line(text.trim_end_matches('\n')) }
     }
 
     /// A line on the side: on standard error.
@@ -168,7 +198,12 @@ impl Output {
             self.document(report.json)?;
             return Ok(report.failure);
         }
-        report.lines.iter().try_for_each(|line| write_line(&neutralise(line)))?;
+        let has_colours = has_colours(&io::stdout());
+        for (place, line) in report.lines.iter().enumerate() {
+            let line = neutralise(line);
+            let is_heading = has_colours && report.headings.contains(&place);
+            write_line(&if is_heading { format!("\u{1b}[1m{line}\u{1b}[0m") } else { line })?;
+        }
         if let Some(failure) = &report.failure {
             self.fail(failure);
         }
@@ -183,7 +218,9 @@ impl Output {
             let _ = self.document(failure.to_json());
             return;
         }
-        self.note(format!("hazel: {}", failure.message));
+        let name = if has_colours(&io::stderr()) { "\u{1b}[31mhazel:\u{1b}[0m" } else { "hazel:" };
+        // Nobody can be told that standard error is closed.
+        let _ = writeln!(io::stderr(), "{name} {}", neutralise(&failure.message));
         if let Some(hint) = &failure.hint {
             self.note(format!("  {hint}"));
         }
@@ -196,6 +233,16 @@ impl Output {
         }
         write_line(&harmless(json).to_string())
     }
+}
+
+fn size((Width(columns), Height(rows)): (Width, Height)) -> Option<Size> {
+    (columns > 0 && rows > 0).then(|| Size { columns: columns.into(), rows: rows.into() })
+}
+
+/// Whether a person looks who wants colours (no-color.org).
+fn has_colours(stream: &impl IsTerminal) -> bool {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    stream.is_terminal() && set("NO_COLOR").is_none() && set("TERM").is_none_or(|term| term != "dumb")
 }
 
 /// A line of the answer. It must arrive, since it may be a token.

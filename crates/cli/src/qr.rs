@@ -35,7 +35,8 @@ pub(crate) async fn show(output: &Output, text: &str) {
 }
 
 async fn try_to_show(output: &Output, text: &str) -> Result<(), Failure> {
-    let size = output.terminal();
+    let is_terminal = io::stderr().is_terminal();
+    let size = output.terminal().or(is_terminal.then_some(UNKNOWN));
     let code = code(text);
     if let Some(code) = code.filter(|code| size.is_none_or(|size| fits(code, size))) {
         for line in lines(&code) {
@@ -43,7 +44,7 @@ async fn try_to_show(output: &Output, text: &str) -> Result<(), Failure> {
         }
         return Ok(());
     }
-    if !io::stderr().is_terminal() {
+    if !is_terminal {
         return Err(Failure::new(Kind::Refused, "the text is too long for one QR code")
             .hint("on a terminal it is shown as several, one after the other"));
     }

@@ -22,6 +22,9 @@ pub(crate) struct Start {
 impl Session {
     /// Brings what is open at every mint as far as it goes now, and says briefly what that was.
     pub(crate) async fn resume(&self, start: Start) -> Result<(), Failure> {
+        if !self.is_unlocked() {
+            return Ok(());
+        }
         for mint in self.store.mints().await? {
             for unit in self.units(&mint.url).await? {
                 if !self.store.unfinished(&mint.url, &unit).await?.is_empty() {
@@ -71,7 +74,8 @@ impl Session {
     }
 }
 
-fn sentence(unit: &CurrencyUnit, one: &Resumed, start: Start) -> Option<String> {
+/// What became of an operation, for people; none when that is no news.
+pub(crate) fn sentence(unit: &CurrencyUnit, one: &Resumed, start: Start) -> Option<String> {
     use OperationKind::{Melt, Mint, Receive, Restore};
     Some(match (&one.outcome, one.kind) {
         (ResumeOutcome::Completed { amount }, Mint) => {
@@ -111,7 +115,8 @@ pub(crate) const fn verb(kind: OperationKind) -> &'static str {
     }
 }
 
-fn document(mint: &MintUrl, unit: &CurrencyUnit, one: &Resumed) -> Value {
+/// What became of an operation, for scripts.
+pub(crate) fn document(mint: &MintUrl, unit: &CurrencyUnit, one: &Resumed) -> Value {
     let mut json = json!({
         "operation": one.operation.to_string(),
         "kind": verb(one.kind),

@@ -35,7 +35,8 @@ struct Costs {
 /// What the file holds.
 #[derive(Debug, Serialize, Deserialize)]
 struct Sealed {
-    sealed_words: u32,
+    #[serde(rename = "sealed_words")]
+    version: u32,
     argon2id: Costs,
     salt: String,
     nonce: String,
@@ -79,13 +80,8 @@ pub(crate) fn seal(words: &str, passphrase: &Passphrase) -> Result<String, Strin
     let text = XChaCha20Poly1305::new((&*key).into())
         .encrypt(&XNonce::from(nonce_array), Payload { msg: &padded, aad: aad.as_bytes() })
         .map_err(|error| error.to_string())?;
-    let sealed = Sealed {
-        sealed_words: VERSION,
-        argon2id: COSTS,
-        salt: to_hex(salt),
-        nonce: to_hex(nonce),
-        text: to_hex(&text),
-    };
+    let sealed =
+        Sealed { version: VERSION, argon2id: COSTS, salt: to_hex(salt), nonce: to_hex(nonce), text: to_hex(&text) };
     serde_json::to_string(&sealed).map(|text| text + "\n").map_err(|error| error.to_string())
 }
 
@@ -95,10 +91,10 @@ pub(crate) fn seal(words: &str, passphrase: &Passphrase) -> Result<String, Strin
 /// [`Unopened`].
 pub(crate) fn open(text: &str, passphrase: &Passphrase) -> Result<Zeroizing<String>, Unopened> {
     let sealed: Sealed = hazel_protocol::from_json(text.trim().as_bytes()).map_err(|_| Unopened::Malformed)?;
-    let Sealed { sealed_words, argon2id: costs, salt, nonce, text } = sealed;
+    let Sealed { version, argon2id: costs, salt, nonce, text } = sealed;
     let is_bounded =
         costs.memory_kib <= MAX_COSTS.memory_kib && costs.passes <= MAX_COSTS.passes && costs.lanes <= MAX_COSTS.lanes;
-    if sealed_words != VERSION || !is_bounded {
+    if version != VERSION || !is_bounded {
         return Err(Unopened::Malformed);
     }
     let salt_bytes: [u8; SALT_BYTES] = from_hex(&salt).ok_or(Unopened::Malformed)?;

@@ -35,22 +35,28 @@ pub(crate) struct Session {
     pub(crate) store: Arc<dyn Store>,
     /// What the user prefers.
     pub(crate) preferences: Preferences,
-    seed: Seed,
+    /// None while the passphrase was not asked for.
+    seed: Option<Seed>,
     environment: Arc<SystemEnvironment>,
 }
 
 impl Session {
-    /// Opens the wallet; a new one is made where there is none.
-    pub(crate) async fn open(global: Global, output: Output) -> Result<Self, Failure> {
+    /// Opens the wallet; a new one is made where there is none. With `may_stay_sealed` nobody is asked for a passphrase.
+    pub(crate) async fn open(global: Global, output: Output, may_stay_sealed: bool) -> Result<Self, Failure> {
         let folder = Folder::new(global.wallet.as_deref())?;
+        let passphrase = global.passphrase();
         if !seed::exists(&folder) {
-            seed::create(&folder)?;
+            let sealing = if passphrase.is_named() { Some(passphrase.new_one().await?) } else { None };
+            seed::create(&folder, sealing.as_ref())?;
             welcome(&folder, &output);
         }
-        let seed = seed::read(&folder)?;
-        let options = OpenOptions { key: key(&global)?, readers: 1, ..OpenOptions::default() };
-        let store: Arc<dyn Store> = Arc::new(open_store(&folder, &options).await?);
-        tracing::debug!(database = %folder.database().display(), "opened");
+        let seed = if may_stay_sealed && !passphrase.is_named() && seed::is_sealed(&folder)? {
+            None
+        } else {
+            let passphrase = seed::passphrase(&folder, &passphrase).await?;
+            Some(seed::read(&folder, passphrase.as_ref())?)
+        };
+        let store = Memory::open(&global, &folder).await?.store;
         let preferences = Preferences::read(&folder.preferences())?;
         let environment = SystemEnvironment::new().map_err(|error| {
             Failure::new(Kind::Wallet, format!("the operating system gives no randomness: {error}"))
@@ -58,10 +64,14 @@ impl Session {
         Ok(Self { global, output, store, preferences, seed, environment: Arc::new(environment) })
     }
 
+    /// Whether money can be dealt with.
+    pub(crate) const fn is_unlocked(&self) -> bool {
+        self.seed.is_some()
+    }
+
     /// Talks to a mint.
     pub(crate) fn connector(&self, mint: &MintUrl) -> Result<HttpConnector, Failure> {
-        let config = ClientConfig { allow_http: self.global.allow_http, ..ClientConfig::default() };
-        Ok(HttpConnector::new(mint, config)?)
+        connector(&self.global, mint)
     }
 
     /// The engine for a mint and unit. Asks nothing of the mint.
@@ -74,7 +84,9 @@ impl Session {
         tracing::debug!(%mint, %unit, "dealing with a mint");
         let connector = Arc::new(self.connector(mint)?);
         let (store, environment) = (Arc::clone(&self.store), Arc::clone(&self.environment));
-        Ok(Wallet::open_with(store, connector, self.seed.clone(), mint.clone(), unit.clone(), environment, policy)?)
+        let seed =
+            self.seed.clone().ok_or_else(|| Failure::new(Kind::Passphrase, "the seed of the wallet is sealed"))?;
+        Ok(Wallet::open_with(store, connector, seed, mint.clone(), unit.clone(), environment, policy)?)
     }
 
     /// The mints that the user trusts, first added first.
@@ -182,6 +194,33 @@ impl Session {
             _ => failure,
         }
     }
+}
+
+/// The memory of a wallet alone, for what needs no seed.
+pub(crate) struct Memory {
+    /// The database.
+    pub(crate) store: Arc<dyn Store>,
+}
+
+impl Memory {
+    /// The memory of the wallet, if there is a wallet. Nothing is made.
+    pub(crate) async fn open_existing(global: &Global) -> Result<Option<Self>, Failure> {
+        let folder = Folder::new(global.wallet.as_deref())?;
+        if folder.database().exists() { Self::open(global, &folder).await.map(Some) } else { Ok(None) }
+    }
+
+    async fn open(global: &Global, folder: &Folder) -> Result<Self, Failure> {
+        let options = OpenOptions { key: key(global)?, readers: 1, ..OpenOptions::default() };
+        let store: Arc<dyn Store> = Arc::new(open_store(folder, &options).await?);
+        tracing::debug!(database = %folder.database().display(), "opened");
+        Ok(Self { store })
+    }
+}
+
+/// Talks to a mint.
+pub(crate) fn connector(global: &Global, mint: &MintUrl) -> Result<HttpConnector, Failure> {
+    let config = ClientConfig { allow_http: global.allow_http, ..ClientConfig::default() };
+    Ok(HttpConnector::new(mint, config)?)
 }
 
 fn key(global: &Global) -> Result<Option<DatabaseKey>, Failure> {

@@ -223,6 +223,34 @@ fn many_small_coins_become_few() {
 }
 
 #[test]
+fn money_of_a_mint_that_is_not_trusted_is_moved_to_one_that_is() {
+    let mut world = World::new(0);
+    let (alice, bob) = (world.user("alice"), User::new(world.folder().join("bob"), None));
+    alice.hazel(&["mint", "512"]).ok();
+    let token = send(&alice, &["200", "--memo", "tea"]);
+    world.stop_settling();
+    let home = world.payee();
+    let swap = ["receive", &token, "--swap-to", &home.url()];
+    bob.hazel(&swap).fails_with(1);
+    bob.hazel(&["mints", "add", &home.url()]).ok();
+    bob.hazel_reads(&swap, "n\n").fails_with(1);
+    assert_eq!(bob.balance(), (0, 0, 0), "the token is still good");
+    let mut all = vec!["--yes", "--json"];
+    all.extend(swap);
+    let said = bob.hazel(&all).ok().json();
+    let part = &said["received"][0];
+    let number = |name: &str| part[name].as_u64().expect("an amount");
+    assert_eq!(part["swapped_to"].as_str(), Some(home.url().as_str()), "{said}");
+    assert_eq!(number("amount") + number("fee") + number("left"), 200, "{said}");
+    assert!(number("amount") > 180, "{said}");
+    let at_home = bob.hazel(&["--json", "--mint", &home.url(), "balance"]).ok().json();
+    assert_eq!(at_home["total"]["sat"].as_u64(), Some(number("amount")), "{at_home}");
+    let listed = bob.hazel(&["mints", "--json"]).ok().json();
+    assert_eq!(listed["mints"].as_array().map(Vec::len), Some(1), "it is not trusted by that: {listed}");
+    bob.hazel(&["receive", &send(&alice, &["8"])]).fails_with(1);
+}
+
+#[test]
 fn a_mint_is_trusted_by_saying_so() {
     let world = World::new(0);
     let alice = world.user("alice");

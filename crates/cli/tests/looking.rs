@@ -141,11 +141,43 @@ fn a_qr_code_stands_beside_the_answer() {
     let world = World::new(NEVER_MS);
     let alice = world.user("alice");
     let said = alice.hazel(&["mint", "21", "--no-wait", "--qr"]).ok();
-    let drawn: Vec<&str> = said.err.lines().filter(|line| line.starts_with('█')).collect();
+    let drawn: Vec<&str> = said.err.lines().filter(|line| line.starts_with(['█', '▀'])).collect();
     let width = drawn[0].chars().count();
     assert!(drawn.len() > 20 && drawn.iter().all(|line| line.chars().count() == width), "{}", said.err);
     assert_eq!(drawn.len(), width.div_ceil(2));
     assert!(!said.out.contains('█') && said.out.starts_with("lnbcrt"), "{said:?}");
+    // Where nobody looks no code moves, and the answer comes all the same.
+    alice.hazel(&["mint", "1", "--no-wait", "--qr"]).ok();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_long_token_moves_until_enter_is_pressed() {
+    let world = World::new(0);
+    let alice = world.user("alice");
+    alice.hazel(&["mint", "255"]).ok();
+    let mut terminal = alice.begin_on_terminal(&["--yes", "send", "127", "--qr"]);
+    let shown = terminal.shows("\u{1b}[");
+    assert!(shown.contains("Enter goes on"), "{shown}");
+    terminal.shows("\u{1b}[");
+    terminal.types("\n");
+    let token = terminal.shows("cashuB") + &terminal.shows("\n");
+    let token = &token[token.find("cashuB").expect("the token")..];
+    terminal.end().ok();
+    world.user("bob").hazel(&["receive", token.trim()]).ok();
+    assert_eq!(world.user("bob").balance(), (127, 0, 0));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn colours_are_for_people_who_want_them() {
+    let world = World::new(0);
+    let alice = world.user("alice");
+    alice.hazel(&["mint", "8"]).ok();
+    assert!(!alice.hazel(&["history"]).ok().out.contains('\u{1b}'), "not when piped");
+    assert!(alice.begin_on_terminal(&["history"]).end().ok().out.contains("\u{1b}[1m"));
+    let quiet = alice.begin_on_terminal_with(&["history"], &[("NO_COLOR", "1")]).end().ok();
+    assert!(quiet.out.contains("mint") && !quiet.out.contains('\u{1b}'), "{quiet:?}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
-use support::{Mint, NEVER_MS, User, World};
+use support::{Mint, NEVER_MS, User, World, free_port, hazeld};
 
 #[test]
 fn the_tour_of_the_readme() {
@@ -102,6 +102,24 @@ fn what_the_wallet_keeps_is_private() {
     }
 }
 
+/// Every field of a document is in the README, in the row of its command.
+fn assert_documented(arguments: &[&str], json: &Value) {
+    let readme = include_str!("../README.md");
+    let rows: Vec<(&str, &str)> = readme
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once("` | "))
+        .skip_while(|(command, _)| *command != "init")
+        .collect();
+    let line = arguments.join(" ");
+    let is_row = |command: &str| line == command || line.starts_with(&format!("{command} "));
+    let row = rows.iter().filter(|(command, _)| is_row(command)).max_by_key(|(command, _)| command.len());
+    assert!(row.is_some(), "{line} is in the README");
+    let fields = row.map_or("", |(_, fields)| fields);
+    for field in json.as_object().expect("an object").keys().filter(|field| *field != "resumed") {
+        assert!(fields.contains(&format!("`{field}`")), "{field} of {line} is in the README");
+    }
+}
+
 #[test]
 fn every_command_writes_one_document() {
     let world = World::new(0);
@@ -112,10 +130,16 @@ fn every_command_writes_one_document() {
         all.extend(arguments);
         let json = alice.hazel(&all).ok().json();
         assert!(json.get(field).is_some(), "{arguments:?}: {json}");
+        assert_documented(arguments, &json);
         json
     };
     object(&["init"], "seed_file");
     object(&["seed", "show"], "words");
+    object(&["keys"], "keys");
+    object(&["lock", "--lock-to", "me"], "lock");
+    object(&["completions", "bash"], "completions");
+    object(&["man"], "man");
+    object(&["seed", "passphrase", "--remove"], "sealed");
     object(&["mints"], "mints");
     object(&["mints", "add", &url], "new");
     object(&["mints", "info", &url], "info");
@@ -129,6 +153,11 @@ fn every_command_writes_one_document() {
     // Receiving what one has handed out oneself is taking it back.
     assert_eq!(object(&["receive", &token], "received")["received"][0]["memo"], "tea");
     object(&["history", "--limit", "1"], "history");
+    object(&["decode", &token], "type");
+    object(&["take-back"], "tokens");
+    object(&["take-back", "--all"], "taken_back");
+    object(&["consolidate"], "consolidated");
+    object(&["doctor"], "done");
     object(&["restore"], "restored");
     assert_eq!(alice.balance(), (65, 0, 0));
 
@@ -304,4 +333,20 @@ fn the_first_transfer_works_as_written() {
     assert!(said.contains("Paid 10 sat, for a fee of 1."), "{said}");
     let balances: Vec<&str> = said.lines().filter(|line| line.ends_with(" sat") && line.len() < 10).collect();
     assert_eq!(balances, ["68 sat", "21 sat"], "{said}");
+}
+
+#[test]
+fn the_recorded_tour_is_what_a_new_user_sees() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+    let run = Command::new(docs.join("record-tour.sh"))
+        .env("HAZEL", env!("CARGO_BIN_EXE_hazel"))
+        .env("HAZELD", hazeld())
+        .env("PORT", free_port().to_string())
+        .stdin(Stdio::null())
+        .output()
+        .expect("bash runs");
+    let (said, errors) = (String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
+    assert!(run.status.success(), "{said}\n{errors}");
+    let recorded = std::fs::read_to_string(docs.join("tour.txt")).expect("the recording");
+    assert_eq!(said, recorded, "record it anew: docs/record-tour.sh > docs/tour.txt");
 }

@@ -26,7 +26,9 @@ pub(super) async fn run(session: &Session) -> Result<Report, Failure> {
     }
     if balances.len() > 1 || balances.iter().any(|sum| !sum.held.is_zero() || !sum.sent.is_zero()) {
         lines.push(String::new());
+        let heading = lines.len();
         lines.extend(table(&balances).lines(session.output.width()));
+        return Ok(Report::new(json, lines).heading(heading));
     }
     Ok(Report::new(json, lines))
 }

@@ -101,7 +101,7 @@ pub(super) async fn run(session: &Session, args: &HistoryArgs) -> Result<Report,
     if entries.is_empty() {
         return Ok(Report::line(json, "Nothing yet."));
     }
-    Ok(Report::new(json, table(&entries).lines(session.output.width())))
+    Ok(Report::new(json, table(&entries).lines(session.output.width())).heading(0))
 }
 
 /// The lines that are asked for, read page by page.

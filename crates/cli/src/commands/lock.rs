@@ -9,6 +9,7 @@ use super::receive;
 use crate::failure::{Failure, Kind};
 use crate::locking::{self, LockArgs};
 use crate::output::Report;
+use crate::qr;
 use crate::session::Session;
 
 /// Which lock to describe.
@@ -28,6 +29,9 @@ pub(crate) struct UnlockArgs {
     /// The preimage of a hash lock, 64 hex digits
     #[arg(long, value_name = "HEX")]
     pub(crate) preimage: Option<String>,
+    /// Show the token as a QR code, too
+    #[arg(long)]
+    pub(crate) qr: bool,
 }
 
 pub(super) async fn describe(session: &Session, args: &LockCommandArgs) -> Result<Report, Failure> {
@@ -66,6 +70,9 @@ pub(super) async fn unlock(session: &mut Session, args: UnlockArgs) -> Result<Re
         more => format!("{more} more signatures are missing: hand the token to whoever has the next key."),
     });
     let text = signed.to_string();
+    if args.qr {
+        qr::show(&session.output, &text).await;
+    }
     Ok(Report::line(json!({ "token": text, "signatures": has, "needed": needs }), text))
 }
 

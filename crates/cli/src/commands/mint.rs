@@ -11,6 +11,7 @@ use crate::cli::MintArgs;
 use crate::environment::now;
 use crate::failure::{Failure, Kind};
 use crate::output::{Output, Report};
+use crate::qr;
 use crate::session::Session;
 
 const GO_ON: &str = "The invoice can still be paid. Go on waiting with `hazel mint --resume`.";
@@ -23,6 +24,9 @@ pub(super) async fn run(session: &mut Session, args: MintArgs) -> Result<Report,
     let wallet = session.selected_wallet().await?;
     let pending = wallet.prepare_mint(amount, args.description.as_deref()).await?;
     let mut json = describe(&wallet, &pending);
+    if args.qr {
+        qr::show(&session.output, pending.invoice()).await;
+    }
     if args.no_wait {
         let lines = vec![pending.invoice().to_owned(), GO_ON.to_owned()];
         return Ok(Report::new(json, lines));

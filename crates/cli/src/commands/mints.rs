@@ -42,7 +42,7 @@ async fn list(session: &Session) -> Result<Report, Failure> {
     if mints.is_empty() {
         return Ok(Report::line(json, "No mints yet. Add one that you trust: `hazel mints add URL`."));
     }
-    Ok(Report::new(json, table.lines(session.output.width())))
+    Ok(Report::new(json, table.lines(session.output.width())).heading(0))
 }
 
 async fn add(session: &mut Session, url: &MintUrl) -> Result<Report, Failure> {

@@ -2,10 +2,13 @@
 
 mod balance;
 mod consolidate;
+mod decode;
+mod doctor;
 mod history;
 mod init;
 mod keys;
 mod lock;
+mod manual;
 mod mint;
 mod mints;
 mod pay;
@@ -14,18 +17,23 @@ mod receive;
 mod restore;
 mod seed;
 mod send;
+mod swap_to;
 mod take_back;
 
 use std::time::Duration;
 
+pub(crate) use decode::DecodeArgs;
+pub(crate) use doctor::DoctorArgs;
 pub(crate) use history::HistoryArgs;
-pub(crate) use keys::KeysCommand;
+pub(crate) use keys::KeysArgs;
 pub(crate) use lock::{LockCommandArgs, UnlockArgs};
+pub(crate) use manual::{CompletionsArgs, ManArgs};
 pub(crate) use receive::ReceiveArgs;
+pub(crate) use seed::SeedCommand;
 pub(crate) use send::SendArgs;
 pub(crate) use take_back::TakeBackArgs;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, Global};
 use crate::failure::{Failure, Kind};
 use crate::output::{Output, Report};
 use crate::resume::Start;
@@ -35,13 +43,25 @@ use crate::session::Session;
 pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Report, Failure> {
     let Cli { global, command } = cli;
     match command {
-        Command::Init(args) => return init::run(&global, output, &args),
-        Command::Seed { command } => return seed::run(&global, output, &command).await,
-        Command::Restore => restore::refuse_new_wallet(&global)?,
-        _ => {}
+        Command::Init(args) => init::run(&global, output, &args).await,
+        Command::Seed { command } => seed::run(&global, output, command).await,
+        Command::Decode(args) => decode::run(&global, output, args).await,
+        Command::Completions(args) => manual::completions(output, &args),
+        Command::Man(args) => manual::man(output, &args),
+        command => with_wallet(global, output, command).await,
     }
-    let mut session = Session::open(global, output.clone()).await?;
-    session.resume(start(&command)).await?;
+}
+
+/// Does what needs the wallet's money, once what an earlier start had to leave open is finished.
+async fn with_wallet(global: Global, output: &Output, command: Command) -> Result<Report, Failure> {
+    if matches!(command, Command::Restore) {
+        restore::refuse_new_wallet(&global)?;
+    }
+    let may_stay_sealed = matches!(command, Command::Balance | Command::History(_));
+    let mut session = Session::open(global, output.clone(), may_stay_sealed).await?;
+    if !matches!(command, Command::Doctor(_)) {
+        session.resume(start(&command)).await?;
+    }
     match command {
         Command::Mint(args) => mint::run(&mut session, args).await,
         Command::Balance => balance::run(&session).await,
@@ -49,7 +69,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Report, Failure> {
         Command::Receive(args) => receive::run(&mut session, args).await,
         Command::TakeBack(args) => take_back::run(&session, &args).await,
         Command::Consolidate => consolidate::run(&mut session).await,
-        Command::Keys { command } => keys::run(&mut session, command).await,
+        Command::Keys(args) => keys::run(&mut session, args).await,
         Command::Lock(args) => lock::describe(&session, &args).await,
         Command::Unlock(args) => lock::unlock(&mut session, args).await,
         Command::Pay(args) => Box::pin(pay::run(&mut session, args)).await,
@@ -57,7 +77,10 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Report, Failure> {
         Command::History(args) => history::run(&session, &args).await,
         Command::Pending(args) => pending::run(&session, &args).await,
         Command::Mints { command } => mints::run(&mut session, command).await,
-        Command::Init(_) | Command::Seed { .. } => Err(Failure::new(Kind::Bug, "a command was not run")),
+        Command::Doctor(args) => doctor::run(&session, &args).await,
+        Command::Init(_) | Command::Seed { .. } | Command::Decode(_) | Command::Completions(_) | Command::Man(_) => {
+            Err(Failure::new(Kind::Bug, "a command was not run"))
+        }
     }
 }
 
@@ -65,7 +88,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Report, Failure> {
 const fn start(command: &Command) -> Start {
     match command {
         Command::Balance => Start { limit: Duration::from_secs(5), tells_invoices: true },
-        Command::History(_) | Command::Mints { .. } | Command::Keys { .. } | Command::Lock(_) => {
+        Command::History(_) | Command::Mints { .. } | Command::Keys(_) | Command::Lock(_) => {
             Start { limit: Duration::from_secs(5), tells_invoices: false }
         }
         _ => Start { limit: Duration::from_secs(30), tells_invoices: false },

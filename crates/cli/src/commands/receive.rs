@@ -2,11 +2,12 @@
 
 use std::io::{self, Read};
 
-use hazel_protocol::{MAX_TOKEN_BYTES, MintUrl, Token, TokenError};
+use hazel_protocol::{CurrencyUnit, MAX_TOKEN_BYTES, MintUrl, Token, TokenError};
 use hazel_wallet::{PreparedReceive, ReceiveOptions, Wallet};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+use super::swap_to;
 use crate::failure::{Failure, Kind};
 use crate::output::Report;
 use crate::session::Session;
@@ -32,6 +33,9 @@ pub(crate) struct ReceiveArgs {
     /// Add the mint of a token when it is not in the wallet yet
     #[arg(long)]
     pub(crate) trust: bool,
+    /// Move the money of a mint that is not in the wallet to this one, over Lightning
+    #[arg(long, value_name = "URL", conflicts_with_all = ["trust", "offline"])]
+    pub(crate) swap_to: Option<MintUrl>,
 }
 
 pub(super) async fn run(session: &mut Session, mut args: ReceiveArgs) -> Result<Report, Failure> {
@@ -108,13 +112,18 @@ pub(super) async fn wallet_for(
     mint: &MintUrl,
     trust: bool,
 ) -> Result<Wallet, Failure> {
-    // Old tokens need not name a unit.
+    let unit = unit_of(session, token)?;
+    session.wallet_of_token(mint, &unit, trust).await
+}
+
+/// The unit of a token; old ones need not name it.
+fn unit_of(session: &Session, token: &Token) -> Result<CurrencyUnit, Failure> {
     let unit = token.unit().cloned().unwrap_or_else(|| session.global.unit_or_sat());
     if session.global.unit.as_ref().is_some_and(|asked| *asked != unit) {
         return Err(Failure::new(Kind::Refused, format!("the token is in {unit}"))
             .hint(format!("receive it as what it is: `--unit {unit}`")));
     }
-    session.wallet_of_token(mint, &unit, trust).await
+    Ok(unit)
 }
 
 /// Takes one token: all of its mints are looked at before the first is swapped.
@@ -128,7 +137,12 @@ async fn receive(
     let options = ReceiveOptions { preimage: args.preimage.clone() };
     let mut wallets = Vec::new();
     for mint in distinct(&token) {
-        wallets.push(wallet_for(session, &token, &mint, args.trust).await?);
+        match &args.swap_to {
+            Some(target) if !session.trusts(&mint).await? => {
+                received.swap(session, &token, (&mint, target), &options).await?;
+            }
+            _ => wallets.push(wallet_for(session, &token, &mint, args.trust).await?),
+        }
     }
     if args.offline {
         for wallet in &wallets {
@@ -174,6 +188,24 @@ impl Received {
             "state": "received",
             "operation": done.operation.to_string(),
         }));
+        Ok(())
+    }
+
+    /// Takes what is of a mint that is not trusted to one that is.
+    async fn swap(
+        &mut self,
+        session: &mut Session,
+        token: &Token,
+        (mint, target): (&MintUrl, &MintUrl),
+        options: &ReceiveOptions,
+    ) -> Result<(), Failure> {
+        let unit = unit_of(session, token)?;
+        let to = swap_to::target(session, target, &unit).await?;
+        let from = session.wallet(mint, &unit)?;
+        let (part, line) = swap_to::receive(session, token, &from, &to, options).await?;
+        self.lines.push(line);
+        self.says(token.memo());
+        self.parts.push(part);
         Ok(())
     }
 

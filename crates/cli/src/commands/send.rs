@@ -9,10 +9,12 @@ use crate::consent::confirm;
 use crate::failure::{Failure, Kind};
 use crate::locking::{self, LockArgs};
 use crate::output::Report;
+use crate::qr;
 use crate::session::Session;
 
 /// What to send.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct SendArgs {
     /// How much
     #[arg(value_parser = amount)]
@@ -26,6 +28,9 @@ pub(crate) struct SendArgs {
     /// Do not ask the mint: coins that fit exactly must be in the wallet
     #[arg(long)]
     pub(crate) offline: bool,
+    /// Show the token as a QR code, too; a long one as several, one after the other (NUT-16)
+    #[arg(long)]
+    pub(crate) qr: bool,
     /// Lock the token as `hazel lock` describes it
     #[arg(long, value_name = "LOCK", conflicts_with_all = ["lock_to", "hash", "locktime", "sig_all"])]
     pub(crate) lock: Option<String>,
@@ -71,6 +76,10 @@ pub(super) async fn run(session: &mut Session, args: SendArgs) -> Result<Report,
         return Err(failure);
     }
     let sent = session.output.while_waiting("Making the token", prepared.confirm()).await?;
+    if args.qr {
+        session.output.when_interrupted("The token is made: `hazel pending --tokens` shows it again.");
+        qr::show(&session.output, &sent.token.to_string()).await;
+    }
     report(session, &wallet, &args, lock.as_ref(), &sent)
 }
 

@@ -66,7 +66,7 @@ async fn list(session: &Session) -> Result<Report, Failure> {
     }
     let mut lines = table.lines(session.output.width());
     lines.push("`hazel take-back OPERATION` takes one back, `hazel take-back --all` all of them.".to_owned());
-    Ok(Report::new(json, lines))
+    Ok(Report::new(json, lines).heading(0))
 }
 
 fn document(token: &HandedOut) -> Value {

@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_mins(2);
 pub(crate) const NEVER_MS: u64 = 3_600_000;
 
 /// The mint's program, which is another package of the workspace: beside ours, and built when it is not there yet.
-fn hazeld() -> &'static Path {
+pub(crate) fn hazeld() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
         let folder = Path::new(env!("CARGO_BIN_EXE_hazel")).parent().expect("a program is in a folder");
@@ -36,6 +36,12 @@ fn hazeld() -> &'static Path {
     })
 }
 
+/// A port that nobody listens on at this moment.
+pub(crate) fn free_port() -> u16 {
+    let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    free.local_addr().expect("an address").port()
+}
+
 /// A mint on a port of its own, with a folder that outlives a restart.
 pub(crate) struct Mint {
     folder: PathBuf,
@@ -48,9 +54,7 @@ impl Mint {
     /// `hazeld dev` in a folder. Mints with one ledger share a Lightning network, on which invoices pay themselves after
     /// `settle_ms`.
     pub(crate) fn start(folder: &Path, ledger: &Path, settle_ms: u64) -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let port = free.local_addr().expect("an address").port();
-        drop(free);
+        let port = free_port();
         let mut mint = Self { folder: folder.to_owned(), ledger: ledger.to_owned(), port, process: None };
         mint.run(&[("settle-after-ms", settle_ms)]);
         mint
@@ -219,6 +223,30 @@ impl User {
         running.end()
     }
 
+    /// `hazel` with these arguments in an environment that has these variables.
+    pub(crate) fn hazel_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Said {
+        let child = self.command(arguments).envs(variables.iter().copied()).spawn().expect("hazel starts");
+        Running { child }.end()
+    }
+
+    /// Starts `hazel` on a terminal of its own, on which it reads and writes.
+    pub(crate) fn begin_on_terminal(&self, arguments: &[&str]) -> Running {
+        self.begin_on_terminal_with(arguments, &[])
+    }
+
+    /// As [`begin_on_terminal`](Self::begin_on_terminal), with these variables.
+    pub(crate) fn begin_on_terminal_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Running {
+        let inner = self.command(arguments);
+        let words = std::iter::once(inner.get_program()).chain(inner.get_args());
+        // No argument of the tests holds a quote.
+        let line: Vec<String> = words.map(|word| format!("'{}'", word.to_string_lossy())).collect();
+        let mut command = plain(Path::new("script"));
+        command.args(["--quiet", "--return", "--flush", "--command", &line.join(" "), "/dev/null"]);
+        command.env("TERM", "xterm").env_remove("NO_COLOR").env_remove("COLUMNS").envs(variables.iter().copied());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Running { child: command.spawn().expect("script, of util-linux, starts") }
+    }
+
     /// Starts `hazel` and leaves it running.
     pub(crate) fn begin(&self, arguments: &[&str]) -> Running {
         Running { child: self.command(arguments).spawn().expect("hazel starts") }
@@ -257,6 +285,11 @@ impl Running {
     #[track_caller]
     pub(crate) fn says(&mut self, text: &str) -> String {
         read_until(self.child.stderr.as_mut().expect("piped"), text)
+    }
+
+    /// Types on the terminal.
+    pub(crate) fn types(&mut self, text: &str) {
+        self.child.stdin.as_mut().expect("piped").write_all(text.as_bytes()).expect("typed");
     }
 
     /// Sends a signal by its name.
