@@ -10,7 +10,7 @@ use hazel_protocol::{Amount, BlindSignature, BlindedMessage, ErrorCode, QuoteId,
 
 use crate::error::{Group, MintError};
 use crate::mint::Mint;
-use crate::mint_quote::{require_bolt11, response, run_issue, state_of};
+use crate::mint_quote::{response, run_issue, state_of};
 use crate::nut20::check_signature;
 use crate::ports::{MintQuote, OperationKind, compute};
 use crate::replay::Asked;
@@ -35,7 +35,6 @@ impl Mint {
 
     /// Every quote of a batch, in its order.
     async fn known_mint_quotes(&self, method: &str, ids: &[QuoteId]) -> Result<Vec<MintQuote>, MintError> {
-        require_bolt11(method)?;
         if ids.is_empty() {
             return Err(MintError::invalid(Group::Request, "the batch has no quotes"));
         }
@@ -48,7 +47,8 @@ impl Mint {
         let found = self.ports.store.mint_quotes(ids).await?;
         let known = found.into_iter().map(|quote| quote.filter(|quote| quote.method == method));
         let known: Option<Vec<_>> = known.collect();
-        known.ok_or_else(|| MintError::invalid(Group::Quote, "the batch names a quote that does not exist"))
+        let unknown = || MintError::invalid(Group::Quote, "the batch names a quote that does not exist");
+        known.ok_or_else(|| self.ports.payments.of(method).err().unwrap_or_else(unknown))
     }
 
     /// `POST /v1/mint/{method}/batch` (NUT-29): signs outputs for all of the quotes. The same request again gets the same

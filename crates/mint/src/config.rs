@@ -1,8 +1,9 @@
 //! What an operator decides about a mint.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use hazel_protocol::{Amount, CurrencyUnit};
+use hazel_protocol::{Amount, CurrencyUnit, PaymentMethod};
 
 use crate::ports::Timestamp;
 
@@ -13,6 +14,8 @@ pub struct MintConfig {
     pub info: InfoConfig,
     /// The units it keeps keysets for; at least one.
     pub units: Vec<UnitConfig>,
+    /// How it is paid and pays; at least one.
+    pub methods: Vec<MethodConfig>,
     /// What a request may ask for.
     pub limits: Limits,
     /// What is open to everybody.
@@ -36,6 +39,7 @@ impl Default for MintConfig {
         Self {
             info: InfoConfig::default(),
             units: vec![UnitConfig::new(CurrencyUnit::Sat)],
+            methods: vec![MethodConfig::new(PaymentMethod::bolt11())],
             limits: Limits::default(),
             doors: Doors::default(),
             mint_quote_ttl_secs: 3_600,
@@ -49,10 +53,16 @@ impl Default for MintConfig {
 }
 
 impl MintConfig {
-    /// What a quote in `unit` may ask for: the one place that NUT-06 and both kinds of quotes read.
-    pub fn quote_limits(&self, unit: &CurrencyUnit) -> QuoteLimits {
-        let own = self.units.iter().find(|config| config.unit == *unit).and_then(|config| config.quotes);
-        own.unwrap_or(self.limits.quotes())
+    /// What a quote of `method` in `unit` may ask for, the nearest that was set: the one place that NUT-06 and both kinds of quotes read.
+    pub fn quote_limits(&self, method: &str, unit: &CurrencyUnit) -> QuoteLimits {
+        let of_pair = self.method(method).and_then(|config| config.quotes.get(unit).copied());
+        let of_unit = || self.units.iter().find(|config| config.unit == *unit).and_then(|config| config.quotes);
+        of_pair.or_else(of_unit).unwrap_or(self.limits.quotes())
+    }
+
+    /// What was set about `method`; `None` for one that is not served.
+    pub fn method(&self, method: &str) -> Option<&MethodConfig> {
+        self.methods.iter().find(|config| config.method.as_str() == method)
     }
 }
 
@@ -103,6 +113,31 @@ impl UnitConfig {
     pub fn new(unit: CurrencyUnit) -> Self {
         let denominations = (0..DEFAULT_DENOMINATIONS).map(|power| Amount::from_u64(1 << power)).collect();
         Self { unit, denominations, input_fee_ppk: 0, final_expiry: None, quotes: None }
+    }
+}
+
+/// One payment method (NUT-04, NUT-05). Who serves it is in [`Backends`](crate::Backends).
+#[derive(Debug, Clone)]
+pub struct MethodConfig {
+    /// The method.
+    pub method: PaymentMethod,
+    /// Its name for people, shown in NUT-06; wallets make one of `method` when `None`.
+    pub name: Option<String>,
+    /// The units of its quotes; every unit that has a rate when `None`.
+    pub units: Option<Vec<CurrencyUnit>>,
+    /// What its quotes in a unit may ask for, where that is not as for the other methods.
+    pub quotes: BTreeMap<CurrencyUnit, QuoteLimits>,
+}
+
+impl MethodConfig {
+    /// A method with every unit and no limits of its own.
+    pub const fn new(method: PaymentMethod) -> Self {
+        Self { method, name: None, units: None, quotes: BTreeMap::new() }
+    }
+
+    /// Whether its quotes may be in `unit`.
+    pub fn serves(&self, unit: &CurrencyUnit) -> bool {
+        self.units.as_ref().is_none_or(|units| units.contains(unit))
     }
 }
 

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use hazel_protocol::conditions::ConditionError;
 use hazel_protocol::{ErrorCode, ErrorResponse};
 
-use crate::ports::{ApplyError, ComputeFailed, Conflict, PaymentsError, ReadError, Refusal, SignerError};
+use crate::ports::{ApplyError, ComputeFailed, Conflict, PaymentsError, RatesError, ReadError, Refusal, SignerError};
 
 /// Who has to do something about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -81,6 +81,9 @@ pub enum MintError {
     /// The payment backend did not answer. The text is for the log.
     #[error("payment backend: {0}")]
     Backend(String),
+    /// The source of rates did not answer. The text is for the log.
+    #[error("rates: {0}")]
+    Rates(String),
     /// The ledger did not answer. The text is for the log.
     #[error("ledger: {0}")]
     Ledger(String),
@@ -110,7 +113,7 @@ impl MintError {
         match self {
             Self::Refused { .. } | Self::Invalid { .. } | Self::Locked(_) => Blame::Client,
             Self::Busy { .. } => Blame::Overload,
-            Self::Backend(_) | Self::Ledger(_) => Blame::Outside,
+            Self::Backend(_) | Self::Rates(_) | Self::Ledger(_) => Blame::Outside,
             Self::Bug(_) => Blame::Bug,
         }
     }
@@ -127,6 +130,7 @@ impl MintError {
             Self::Invalid { group, detail } => (group.code(), detail.as_ref()),
             Self::Busy { .. } => (INTERNAL_CODE, "the mint is busy, try again later"),
             Self::Backend(_) => (Group::Quote.code(), "the lightning backend is not available, try again later"),
+            Self::Rates(_) => (Group::Quote.code(), "the mint knows no rate for this unit now, try again later"),
             Self::Ledger(_) => (INTERNAL_CODE, "the mint cannot reach its ledger, try again later"),
             Self::Bug(_) => (INTERNAL_CODE, "the mint failed to handle this request"),
         };
@@ -137,7 +141,7 @@ impl MintError {
     pub const fn retry_after_secs(&self) -> Option<u32> {
         match self {
             Self::Busy { retry_after_secs } => Some(*retry_after_secs),
-            Self::Backend(_) | Self::Ledger(_) => Some(5),
+            Self::Backend(_) | Self::Rates(_) | Self::Ledger(_) => Some(5),
             _ => None,
         }
     }
@@ -235,6 +239,15 @@ impl From<PaymentsError> for MintError {
                 refusal.into()
             }
             PaymentsError::Unavailable(text) => Self::Backend(text),
+        }
+    }
+}
+
+impl From<RatesError> for MintError {
+    fn from(error: RatesError) -> Self {
+        match error {
+            RatesError::NoRate(_) => Self::refused(ErrorCode::UnitUnsupported),
+            RatesError::Unavailable(text) => Self::Rates(text),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a Cashu mint decides: which proofs it accepts, which outputs it signs, which invoices it pays.
 //!
-//! The engine is generic over four [`ports`]; it reads no clock, draws no randomness and starts no task but through them.
+//! The engine is generic over five [`ports`]; it reads no clock, draws no randomness and starts no task but through them.
 //!
 //! | validity | where | example |
 //! |---|---|---|
@@ -11,6 +11,7 @@
 //! [`Mint`] is the way in: one method per route of the NUTs.
 
 mod administer;
+mod backends;
 mod batch;
 pub mod config;
 mod driving;
@@ -23,11 +24,11 @@ mod lookup;
 pub mod melt_saga;
 mod mint;
 mod mint_quote;
-mod msat;
 mod nut20;
 mod open;
 pub mod ports;
 mod questions;
+mod rate;
 mod replay;
 mod settlement;
 pub mod signer;
@@ -40,12 +41,13 @@ mod sweep;
 pub mod verify;
 
 pub use administer::{KeysetState, RotateKeyset};
-pub use config::{Doors, InfoConfig, Limits, MAX_INPUT_FEE_PPK, MintConfig, QuoteLimits, UnitConfig};
+pub use backends::Backends;
+pub use config::{Doors, InfoConfig, Limits, MAX_INPUT_FEE_PPK, MethodConfig, MintConfig, QuoteLimits, UnitConfig};
 pub use error::{Blame, Group, INTERNAL_CODE, MintError};
 pub use events::Event;
 pub use mint::{Mint, Ports};
-pub use mint_quote::BOLT11;
 pub use open::OpenError;
+pub use rate::{MAX_MSAT_PER_UNIT, Rate, RateError};
 pub use signer::LocalSigner;
 pub use subscribe::Listener;
 pub use swap_saga::RecoveryReport;

@@ -11,12 +11,10 @@ use hazel_protocol::restore::{RestoreRequest, RestoreResponse};
 use hazel_protocol::{Amount, BlindedMessage, CurrencyUnit, PointBytes};
 use serde_json::json;
 
-use crate::config::QuoteLimits;
+use crate::config::{MethodConfig, QuoteLimits};
 use crate::error::MintError;
 use crate::mint::Mint;
-use crate::mint_quote::BOLT11;
-use crate::msat::msat_per_unit;
-use crate::ports::{InputState, KeysetRecord, KnownInput};
+use crate::ports::{Capabilities, InputState, KeysetRecord, KnownInput};
 use crate::signing::stored_signature;
 
 /// Shown in NUT-06 as the version.
@@ -78,16 +76,15 @@ impl Mint {
 
     fn nuts(&self) -> Nuts {
         let (limits, doors) = (&self.config.limits, self.config.doors);
-        let can = self.ports.payments.capabilities();
-        let minting = json!({ "description": can.description });
-        let melting = json!({ "amountless": can.amountless });
+        let pairs = self.pairs();
+        let parts: Vec<_> = pairs.iter().filter(|pair| pair.can.mpp).map(Pair::in_parts).collect();
         Nuts {
             nut04: Some(PaymentSettings {
-                methods: self.methods(self.sold_units(), |quotes| (quotes.mint_min, quotes.mint_max), &minting),
+                methods: pairs.iter().filter(|pair| pair.sold).map(Pair::minting).collect(),
                 disabled: !doors.minting,
             }),
             nut05: Some(PaymentSettings {
-                methods: self.methods(self.spent_units(), |quotes| (quotes.melt_min, quotes.melt_max), &melting),
+                methods: pairs.iter().map(Pair::melting).collect(),
                 disabled: !doors.melting,
             }),
             nut07: Some(Supported::YES),
@@ -97,81 +94,103 @@ impl Mint {
             nut11: Some(Supported::YES),
             nut12: Some(Supported::YES),
             nut14: Some(Supported::YES),
-            nut19: Some(replayed()),
+            nut19: Some(self.replayed()),
             nut20: Some(Supported::YES),
             nut29: Some(BatchSettings {
                 max_batch_size: u64::try_from(limits.max_batch).ok(),
-                methods: Some(vec![BOLT11.to_owned()]),
+                methods: Some(self.config.methods.iter().map(|config| config.method.to_string()).collect()),
             }),
-            nut15: can.mpp.then(|| self.partial_payments()),
-            other: [("17".to_owned(), self.subscriptions())].into(),
+            nut15: (!parts.is_empty()).then_some(MultipathSettings { methods: parts }),
+            other: [("17".to_owned(), json!({ "supported": pairs.iter().map(Pair::subscribed).collect::<Vec<_>>() }))]
+                .into(),
         }
     }
 
-    /// NUT-15, for each unit that pays.
-    fn partial_payments(&self) -> MultipathSettings {
-        let setting = |unit: CurrencyUnit| MultipathMethod { method: BOLT11.to_owned(), unit };
-        MultipathSettings { methods: self.spent_units().into_iter().map(setting).collect() }
-    }
-
-    /// NUT-17, for each unit that pays: those that are sold are among them.
-    fn subscriptions(&self) -> serde_json::Value {
-        let commands = ["bolt11_mint_quote", "bolt11_melt_quote", "proof_state"];
-        let setting = |unit: CurrencyUnit| json!({ "method": BOLT11, "unit": unit, "commands": commands });
-        let supported: Vec<_> = self.spent_units().into_iter().map(setting).collect();
-        json!({ "supported": supported })
-    }
-
-    fn methods(
-        &self,
-        units: Vec<CurrencyUnit>,
-        range: fn(QuoteLimits) -> (Amount, Amount),
-        options: &serde_json::Value,
-    ) -> Vec<MethodSettings> {
-        let setting = |unit: CurrencyUnit| {
-            let (min, max) = range(self.config.quote_limits(&unit));
-            MethodSettings {
-                method: BOLT11.to_owned(),
-                unit,
-                method_name: None,
-                min_amount: Some(min),
-                max_amount: Some(max),
-                options: Some(options.clone()),
+    /// The pairs of method and unit that can be paid with now, those that are sold among them.
+    fn pairs(&self) -> Vec<Pair<'_>> {
+        let now = self.now();
+        let sold = self.units_with(|keyset| keyset.signs(now));
+        let units = self.units_with(|keyset| !keyset.latched && !keyset.has_expired(now));
+        let mut pairs = Vec::new();
+        for config in &self.config.methods {
+            let Ok(payments) = self.ports.payments.of(config.method.as_str()) else { continue };
+            for unit in units.iter().filter(|unit| config.serves(unit)) {
+                let limits = self.config.quote_limits(config.method.as_str(), unit);
+                let (can, sold) = (payments.capabilities(), sold.contains(unit));
+                pairs.push(Pair { config, unit: unit.clone(), limits, can, sold });
             }
-        };
-        units.into_iter().map(setting).collect()
+        }
+        pairs
     }
 
-    /// The units that a keyset signs now: mint quotes can be made in them.
-    fn sold_units(&self) -> Vec<CurrencyUnit> {
-        let now = self.now();
-        self.units_with(|keyset| keyset.signs(now))
-    }
-
-    /// The units of which something can be spent now, though nothing may sign them any more: melt quotes can be made in them.
-    fn spent_units(&self) -> Vec<CurrencyUnit> {
-        let now = self.now();
-        self.units_with(|keyset| !keyset.latched && !keyset.has_expired(now))
-    }
-
-    /// The units, each once, that have a rate to Lightning and a keyset that `serves`.
+    /// The units, each once, that have a rate and a keyset that `serves`.
     fn units_with(&self, serves: impl Fn(&KeysetRecord) -> bool) -> Vec<CurrencyUnit> {
         let mut units = Vec::new();
         for keyset in self.keyring().iter().filter(|keyset| serves(keyset)) {
-            if msat_per_unit(&keyset.unit).is_ok() && !units.contains(&keyset.unit) {
+            if self.has_rate(&keyset.unit) && !units.contains(&keyset.unit) {
                 units.push(keyset.unit.clone());
             }
         }
         units
     }
+
+    /// NUT-19: these answers come from the ledger, so they have no time limit.
+    fn replayed(&self) -> CachedResponses {
+        let of_method = |config: &MethodConfig| {
+            let method = &config.method;
+            [format!("/v1/mint/{method}"), format!("/v1/mint/{method}/batch"), format!("/v1/melt/{method}")]
+        };
+        let paths = ["/v1/swap".to_owned()].into_iter().chain(self.config.methods.iter().flat_map(of_method));
+        let endpoint = |path| CachedEndpoint { method: "POST".to_owned(), path };
+        CachedResponses { ttl: None, cached_endpoints: paths.map(endpoint).collect() }
+    }
 }
 
-/// NUT-19: these answers come from the ledger, so they have no time limit.
-fn replayed() -> CachedResponses {
-    let endpoint = |path: &str| CachedEndpoint { method: "POST".to_owned(), path: path.to_owned() };
-    let cached_endpoints =
-        ["/v1/mint/bolt11", "/v1/mint/bolt11/batch", "/v1/swap", "/v1/melt/bolt11"].map(endpoint).to_vec();
-    CachedResponses { ttl: None, cached_endpoints }
+/// A payment method and a unit, and what NUT-06 shows of them.
+struct Pair<'a> {
+    config: &'a MethodConfig,
+    unit: CurrencyUnit,
+    limits: QuoteLimits,
+    can: Capabilities,
+    /// Mint quotes are given: a keyset signs. Else what there is of the unit is only spent.
+    sold: bool,
+}
+
+impl Pair<'_> {
+    /// NUT-04.
+    fn minting(&self) -> MethodSettings {
+        let options = json!({ "description": self.can.description });
+        self.settings((self.limits.mint_min, self.limits.mint_max), options)
+    }
+
+    /// NUT-05.
+    fn melting(&self) -> MethodSettings {
+        let options = json!({ "amountless": self.can.amountless });
+        self.settings((self.limits.melt_min, self.limits.melt_max), options)
+    }
+
+    fn settings(&self, (min, max): (Amount, Amount), options: serde_json::Value) -> MethodSettings {
+        MethodSettings {
+            method: self.config.method.to_string(),
+            unit: self.unit.clone(),
+            method_name: self.config.name.clone(),
+            min_amount: Some(min),
+            max_amount: Some(max),
+            options: Some(options),
+        }
+    }
+
+    /// NUT-15.
+    fn in_parts(&self) -> MultipathMethod {
+        MultipathMethod { method: self.config.method.to_string(), unit: self.unit.clone() }
+    }
+
+    /// NUT-17.
+    fn subscribed(&self) -> serde_json::Value {
+        let method = &self.config.method;
+        let commands = [format!("{method}_mint_quote"), format!("{method}_melt_quote"), "proof_state".to_owned()];
+        json!({ "method": method, "unit": self.unit, "commands": commands })
+    }
 }
 
 pub(crate) fn entry(y: PointBytes, known: Option<KnownInput>) -> ProofStateEntry {

@@ -1,5 +1,6 @@
 //! The engine: its parts, how it is opened, started and drained.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -8,20 +9,22 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Either, select};
 use hazel_protocol::keys::{KeysResponse, KeysetsResponse};
-use hazel_protocol::{CurrencyUnit, ErrorCode, KeysetId, QuoteId};
+use hazel_protocol::{CurrencyUnit, ErrorCode, KeysetId, PaymentMethod, QuoteId};
 use tokio::sync::{Notify, oneshot};
 
 use crate::administer::BY_THE_MINT;
+use crate::backends::Backends;
 use crate::config::MintConfig;
 use crate::driving::{BusyGuard, Driving, DrivingGuard};
-use crate::error::MintError;
+use crate::error::{Group, MintError};
 use crate::events::Hub;
 use crate::keyring::Keyring;
 use crate::ports::{
     Act, Applied, ApplyError, Change, Conflict, Environment, Fence, KeysetRecord, LatchKeyset, OperationId, OwnerId,
-    Payments, Signer, Store, Timestamp,
+    Rates, Signer, Store, Timestamp,
 };
 use crate::questions::Questions;
+use crate::rate::Rate;
 use crate::strays::Strays;
 use crate::verify::Rules;
 
@@ -39,8 +42,10 @@ pub struct Ports {
     pub store: Arc<dyn Store>,
     /// The holder of the private keys.
     pub signer: Arc<dyn Signer>,
-    /// The Lightning node.
-    pub payments: Arc<dyn Payments>,
+    /// Who is paid and pays, by method.
+    pub payments: Backends,
+    /// What units are worth.
+    pub rates: Arc<dyn Rates>,
     /// Clock, randomness, tasks.
     pub environment: Arc<dyn Environment>,
 }
@@ -69,8 +74,8 @@ pub struct Mint {
     /// Mint quotes that somebody waits for.
     pub(crate) questions: Questions,
     pub(crate) strays: Strays,
-    /// When the stream of payments had last been read to its end, in seconds since the epoch; 0 for never.
-    pub(crate) caught_up: AtomicU64,
+    /// When the stream of each method had last been read to its end, in seconds since the epoch; 0 for never.
+    pub(crate) caught_up: BTreeMap<PaymentMethod, AtomicU64>,
     /// Who listens to what.
     pub(crate) hub: Arc<Hub>,
     /// One keyset is added at a time.
@@ -101,6 +106,7 @@ impl Mint {
     pub(crate) fn assemble(config: MintConfig, ports: Ports, keyring: Keyring) -> Arc<Self> {
         let mut owner = [0; 16];
         ports.environment.fill_random(&mut owner);
+        let caught_up = ports.payments.methods().map(|method| (method.clone(), AtomicU64::new(0))).collect();
         Arc::new(Self {
             config,
             ports,
@@ -112,7 +118,7 @@ impl Mint {
             wake: Wake::default(),
             questions: Questions::default(),
             strays: Strays::default(),
-            caught_up: AtomicU64::new(0),
+            caught_up,
             hub: Arc::default(),
             adding_keyset: tokio::sync::Mutex::default(),
         })
@@ -282,6 +288,38 @@ impl Mint {
         let (ring, now) = (self.keyring(), self.now());
         self.require_spendable(unit)?;
         ring.signing_of(unit, now).map(Arc::clone)
+    }
+
+    /// That quotes of `method` can be in `unit`, whatever its keysets are like.
+    ///
+    /// # Errors
+    /// A method that is not served; 11013.
+    pub(crate) fn require_method(&self, method: &str, unit: &CurrencyUnit) -> Result<(), MintError> {
+        self.ports.payments.of(method)?;
+        let serves = self.config.method(method).is_some_and(|config| config.serves(unit));
+        if serves && self.has_rate(unit) { Ok(()) } else { Err(MintError::refused(ErrorCode::UnitUnsupported)) }
+    }
+
+    /// Whether quotes can be made in `unit`.
+    pub(crate) fn has_rate(&self, unit: &CurrencyUnit) -> bool {
+        Rate::fixed(unit).is_some() || self.ports.rates.serves(unit)
+    }
+
+    /// What one `unit` is worth now, to be kept in a quote.
+    ///
+    /// # Errors
+    /// 11013 for a unit without a rate; the source does not answer.
+    pub(crate) async fn rate_of(&self, unit: &CurrencyUnit) -> Result<Rate, MintError> {
+        match Rate::fixed(unit) {
+            Some(rate) => Ok(rate),
+            None => Ok(self.ports.rates.rate(unit).await?),
+        }
+    }
+
+    /// Why there is no quote of `method` with an id that was given.
+    pub(crate) fn no_such_quote(&self, method: &str) -> MintError {
+        let unknown = || MintError::invalid(Group::Quote, "no such quote");
+        self.ports.payments.of(method).err().unwrap_or_else(unknown)
     }
 
     /// That there may be proofs of `unit` to spend.

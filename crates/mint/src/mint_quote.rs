@@ -10,7 +10,6 @@ use hazel_protocol::{Amount, BlindSignature, ErrorCode, QuoteId};
 use crate::error::{Group, MintError};
 use crate::failpoint::failpoint;
 use crate::mint::Mint;
-use crate::msat::to_msat;
 use crate::nut20::check_signature;
 use crate::ports::{
     Applied, Change, Issue, KeysetRecord, MintQuote, NewInvoice, OpenMintQuote, OperationId, OperationKind,
@@ -18,9 +17,6 @@ use crate::ports::{
 use crate::replay::Asked;
 use crate::signing::{SignedOutput, sign_outputs};
 use crate::verify::VerifiedOutputs;
-
-/// The payment method this version serves (NUT-23).
-pub const BOLT11: &str = "bolt11";
 
 /// Where a mint quote stands, from its sums.
 pub(crate) fn state_of(quote: &MintQuote) -> MintQuoteState {
@@ -54,13 +50,6 @@ pub(crate) fn response(quote: MintQuote) -> MintQuoteBolt11Response {
     }
 }
 
-pub(crate) fn require_bolt11(method: &str) -> Result<(), MintError> {
-    if method == BOLT11 {
-        return Ok(());
-    }
-    Err(MintError::invalid(Group::Request, "this payment method is not supported, see GET /v1/info"))
-}
-
 /// That `amount` can be issued in one request: as so many pieces of the keyset's denominations at most. A wallet could not claim the quote it paid for.
 ///
 /// # Errors
@@ -78,7 +67,7 @@ impl Mint {
     /// `POST /v1/mint/quote/{method}` (NUT-04, NUT-23).
     ///
     /// # Errors
-    /// 20003 while minting is disabled, 20009 without a key where one is required, 11013 for a unit, 11006 for an amount outside the
+    /// A method that is not served; 20003 while minting is disabled, 20009 without a key where one is required, 11013 for a unit, 11006 for an amount outside the
     /// limits; the backend's.
     pub async fn open_mint_quote(
         self: &Arc<Self>,
@@ -86,9 +75,10 @@ impl Mint {
         request: MintQuoteBolt11Request,
     ) -> Result<MintQuoteBolt11Response, MintError> {
         let _admitted = self.admit()?;
-        require_bolt11(method)?;
+        let payments = self.ports.payments.of(method)?;
         self.require_open_for(&request)?;
         let keyset = self.require_unit(&request.unit)?;
+        self.require_method(method, &request.unit)?;
         let payable_until = self.now().plus(self.config.mint_quote_ttl_secs.into());
         if keyset.final_expiry.is_some_and(|expiry| expiry <= payable_until) {
             return Err(MintError::refused_because(
@@ -96,15 +86,15 @@ impl Mint {
                 "the keyset of this unit expires before the quote could be paid",
             ));
         }
-        let limits = self.config.quote_limits(&request.unit);
+        let limits = self.config.quote_limits(method, &request.unit);
         if request.amount < limits.mint_min || request.amount > limits.mint_max {
             return Err(MintError::refused(ErrorCode::AmountOutsideLimit));
         }
         require_pieces(request.amount, &keyset, self.config.limits.max_outputs)?;
-        if request.description.is_some() && !self.ports.payments.capabilities().description {
+        if request.description.is_some() && !payments.capabilities().description {
             return Err(MintError::invalid(Group::Quote, "this mint's invoices cannot carry a description"));
         }
-        let quote = self.new_mint_quote(request).await?;
+        let quote = self.new_mint_quote(method, request).await?;
         match self.apply(Change::OpenMintQuote(OpenMintQuote { quote })).await? {
             Applied::MintQuote(quote) => {
                 self.find_early_payment(&quote);
@@ -125,18 +115,21 @@ impl Mint {
         Ok(())
     }
 
-    async fn new_mint_quote(&self, request: MintQuoteBolt11Request) -> Result<MintQuote, MintError> {
+    async fn new_mint_quote(&self, method: &str, request: MintQuoteBolt11Request) -> Result<MintQuote, MintError> {
+        let rate = self.rate_of(&request.unit).await?;
+        let amount_msat = rate.msat_to_pay(request.amount);
         let invoice = NewInvoice {
-            amount_msat: to_msat(&request.unit, request.amount)?,
+            amount_msat: amount_msat.ok_or_else(|| MintError::refused(ErrorCode::AmountOutsideLimit))?,
             description: request.description,
             expiry_secs: self.config.mint_quote_ttl_secs,
         };
-        let invoice = self.ports.payments.create_invoice(invoice).await?;
+        let invoice = self.ports.payments.of(method)?.create_invoice(invoice).await?;
         let now = self.now();
         Ok(MintQuote {
             id: self.new_quote_id()?,
-            method: BOLT11.to_owned(),
+            method: method.to_owned(),
             unit: request.unit,
+            rate,
             amount: Some(request.amount),
             request: invoice.request,
             payment_hash: invoice.payment_hash,
@@ -166,10 +159,9 @@ impl Mint {
     }
 
     async fn known_mint_quote(&self, method: &str, id: &QuoteId) -> Result<MintQuote, MintError> {
-        require_bolt11(method)?;
         let found = self.ports.store.mint_quotes(std::slice::from_ref(id)).await?;
         let quote = found.into_iter().flatten().next().filter(|quote| quote.method == method);
-        quote.ok_or_else(|| MintError::invalid(Group::Quote, "no such quote"))
+        quote.ok_or_else(|| self.no_such_quote(method))
     }
 
     /// `POST /v1/mint/{method}` (NUT-04): signs outputs for a paid quote. The same request again gets the same signatures.

@@ -51,6 +51,7 @@ impl Mint {
         if config.units.is_empty() {
             return Err(OpenError::Config("a mint needs at least one unit".to_owned()));
         }
+        require_backends(&config, &ports)?;
         // Compared before bound: a wrong seed must leave no trace.
         let records = load_keysets(&ports).await?;
         bind_seed(&ports).await?;
@@ -95,6 +96,15 @@ impl Mint {
         }
         self.add_keyset(unit.into(), BY_THE_MINT).await.map(drop)
     }
+}
+
+/// What was set about payment methods is about those that have a backend, once each.
+fn require_backends(config: &MintConfig, ports: &Ports) -> Result<(), OpenError> {
+    let set: BTreeSet<_> = config.methods.iter().map(|method| &method.method).collect();
+    if set.is_empty() || set.len() != config.methods.len() || !ports.payments.methods().eq(set) {
+        return Err(OpenError::Config("a mint needs payment methods, each with one backend".to_owned()));
+    }
+    Ok(())
 }
 
 async fn bind_seed(ports: &Ports) -> Result<(), OpenError> {

@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
-use hazel_protocol::{Amount, QuoteId};
+use hazel_protocol::{Amount, PaymentMethod, QuoteId};
 
 use crate::error::{Blame, MintError};
 use crate::failpoint::failpoint;
 use crate::mint::Mint;
-use crate::msat::arrived;
 use crate::ports::{Applied, Change, CreditMintQuote, MintQuote, Settlement};
 
 /// The pause after the stream failed.
@@ -27,14 +26,14 @@ const ASK_INTERVAL: Duration = Duration::from_secs(10);
 const QUESTIONS: usize = 64;
 
 impl Mint {
-    pub(crate) async fn hear_of_payments_until_stopped(self: Arc<Self>) {
+    pub(crate) async fn hear_of_payments_until_stopped(self: Arc<Self>, method: PaymentMethod) {
         let mut seen = 0;
         while !self.is_draining() {
             let stopped = self.stop.notified().boxed();
-            match select(self.hear_of_payments(seen).boxed(), stopped).await {
+            match select(self.hear_of_payments(&method, seen).boxed(), stopped).await {
                 Either::Left((Ok(cursor), _)) => seen = cursor,
                 Either::Left((Err(error), stopped)) => {
-                    tracing::warn!(%error, "the stream of payments broke off");
+                    tracing::warn!(%method, %error, "the stream of payments broke off");
                     select(stopped, self.ports.environment.sleep(RETRY)).await;
                 }
                 Either::Right(_) => return,
@@ -42,21 +41,23 @@ impl Mint {
         }
     }
 
-    /// Reads on in the stream and credits what arrived; how far it is read. `seen` passes over what belongs to no quote.
+    /// Reads on in the stream of a method and credits what arrived; how far it is read. `seen` passes over what belongs to no quote.
     ///
     /// # Errors
     /// A port does not answer; nothing is passed over.
-    async fn hear_of_payments(&self, seen: u64) -> Result<u64, MintError> {
+    async fn hear_of_payments(&self, method: &PaymentMethod, seen: u64) -> Result<u64, MintError> {
         let asked_at = self.now();
-        let mut cursor = self.ports.store.cursor().await?.max(seen);
-        let page = self.ports.payments.settlements(cursor).await?;
+        let mut cursor = self.ports.store.cursor(method).await?.max(seen);
+        let page = self.ports.payments.of(method.as_str())?.settlements(cursor).await?;
         if page.is_empty() {
-            self.caught_up.store(asked_at.to_unix(), Ordering::Release);
+            if let Some(caught_up) = self.caught_up.get(method) {
+                caught_up.store(asked_at.to_unix(), Ordering::Release);
+            }
             self.ports.environment.sleep(BREATH).await;
         }
         for settlement in page {
             let place = settlement.cursor;
-            self.credit_or_alarm(settlement).await?;
+            self.credit_or_alarm(method.as_str(), settlement).await?;
             cursor = cursor.max(place);
         }
         Ok(cursor)
@@ -66,9 +67,9 @@ impl Mint {
     ///
     /// # Errors
     /// The ledger does not answer.
-    async fn credit_or_alarm(&self, settlement: Settlement) -> Result<(), MintError> {
+    async fn credit_or_alarm(&self, method: &str, settlement: Settlement) -> Result<(), MintError> {
         let credit = settlement.credit.clone();
-        match self.credit(settlement).await {
+        match self.credit(method, settlement).await {
             Err(error) if matches!(error.blame(), Blame::Client | Blame::Bug) => {
                 tracing::error!(%credit, %error, "ALARM: money that arrived cannot be credited, an operator must look");
                 Ok(())
@@ -77,13 +78,17 @@ impl Mint {
         }
     }
 
-    /// Credits one settlement to its quote. Delivered again it changes nothing.
-    async fn credit(&self, settlement: Settlement) -> Result<(), MintError> {
+    /// Credits one settlement to its quote, at the rate of the quote. Delivered again it changes nothing.
+    async fn credit(&self, method: &str, settlement: Settlement) -> Result<(), MintError> {
         let Some(quote) = self.quote_paid_by(&settlement).await? else {
             tracing::warn!(credit = %settlement.credit, "money arrived for an invoice of no quote of this mint");
             return Ok(());
         };
-        let amount = arrived(&quote.unit, settlement.amount_msat)?;
+        if quote.method != method {
+            tracing::debug!(credit = %settlement.credit, method, "left to the stream of another payment method");
+            return Ok(());
+        }
+        let amount = quote.rate.arrived(settlement.amount_msat);
         if amount.is_zero() {
             tracing::warn!(credit = %settlement.credit, "less than one unit arrived");
             return Ok(());
@@ -91,7 +96,7 @@ impl Mint {
         let before = quote.amount_paid;
         let credit = CreditMintQuote {
             quote: quote.id.clone(),
-            credit: settlement.credit,
+            credit: name_of(method, settlement.credit),
             amount,
             cursor: Some(settlement.cursor),
             now: self.now(),
@@ -165,13 +170,20 @@ impl Mint {
     async fn ask_about(&self, id: &QuoteId) -> Result<(), MintError> {
         let quotes = self.ports.store.mint_quotes(std::slice::from_ref(id)).await?;
         let Some(quote) = quotes.into_iter().flatten().next() else { return Ok(()) };
-        for mut settlement in self.ports.payments.invoice_settlements(&quote.payment_hash).await? {
+        // A method that is no longer configured has nobody to ask.
+        let Ok(payments) = self.ports.payments.of(&quote.method) else { return Ok(()) };
+        for mut settlement in payments.invoice_settlements(&quote.payment_hash).await? {
             // The stream's cursor may stand before this one: only the stream moves it.
             settlement.cursor = 0;
-            self.credit_or_alarm(settlement).await?;
+            self.credit_or_alarm(&quote.method, settlement).await?;
         }
         Ok(())
     }
+}
+
+/// The name of a credit. Two backends may give their payments the same names, so those of every method but bolt11 begin with the method's.
+fn name_of(method: &str, credit: String) -> String {
+    if *method == *PaymentMethod::bolt11().as_str() { credit } else { format!("{method}/{credit}") }
 }
 
 /// Money beyond what a quote asked for is kept and reported; less than that is not issued, and reported too.

@@ -15,7 +15,7 @@ use crate::error::{Group, MintError};
 use crate::events::{Event, Key};
 use crate::lookup::entry;
 use crate::mint::Mint;
-use crate::mint_quote::{require_bolt11, response, state_of};
+use crate::mint_quote::{response, state_of};
 use crate::ports::{MeltQuoteStatus, MintQuote, Timestamp};
 
 /// How far a subscriber has been told.
@@ -78,9 +78,13 @@ impl Listener {
         if self.subscriptions.contains_key(&id) {
             return Err(MintError::invalid(Group::Request, "this subId is in use on this connection"));
         }
+        let method = match kind {
+            SubscriptionKind::MintQuote(method) | SubscriptionKind::MeltQuote(method) => Some(method.as_str()),
+            SubscriptionKind::ProofState => None,
+        };
         let keys = keys_of(kind, filters)?;
         self.mint.hub.watch(self.id, &keys);
-        match self.snapshot(&keys).await {
+        match self.snapshot(&keys, method).await {
             Ok(found) => {
                 let (told, payloads): (Vec<_>, Vec<_>) = found.into_iter().unzip();
                 self.subscriptions.insert(id, keys.into_iter().zip(told).collect());
@@ -106,7 +110,11 @@ impl Listener {
         self.mint.hub.unwatch(self.id, &unused);
     }
 
-    async fn snapshot(&self, keys: &[Key]) -> Result<Vec<(Told, NotificationPayload)>, MintError> {
+    async fn snapshot(
+        &self,
+        keys: &[Key],
+        method: Option<&str>,
+    ) -> Result<Vec<(Told, NotificationPayload)>, MintError> {
         let ys: Vec<PointBytes> = keys.iter().filter_map(Key::as_proof).collect();
         if !ys.is_empty() {
             let known = self.mint.ports.store.inputs(&ys).await?;
@@ -116,27 +124,37 @@ impl Listener {
         let mut found = Vec::with_capacity(keys.len());
         for key in keys {
             found.push(match key {
-                Key::MintQuote(id) => self.mint_quote(id).await?,
-                Key::MeltQuote(id) => self.melt_quote(id).await?,
+                Key::MintQuote(id) => self.mint_quote(id, method).await?,
+                Key::MeltQuote(id) => self.melt_quote(id, method).await?,
                 Key::Proof(_) => return Err(MintError::Bug("a proof among quotes".to_owned())),
             });
         }
         Ok(found)
     }
 
-    async fn mint_quote(&self, id: &QuoteId) -> Result<(Told, NotificationPayload), MintError> {
+    /// The quote; of this method, if one is given.
+    async fn mint_quote(&self, id: &QuoteId, method: Option<&str>) -> Result<(Told, NotificationPayload), MintError> {
         let found = self.mint.ports.store.mint_quotes(std::slice::from_ref(id)).await?;
-        let quote = found.into_iter().flatten().next().ok_or_else(no_such_quote)?;
+        let mut found = found.into_iter().flatten().filter(|quote| method.is_none_or(|method| quote.method == method));
+        let quote = found.next().ok_or_else(|| self.no_such_quote(method))?;
         if is_unpaid(&quote) {
             self.mint.wonder_about(&quote);
         }
         Ok(told_of_mint(quote))
     }
 
-    async fn melt_quote(&self, id: &QuoteId) -> Result<(Told, NotificationPayload), MintError> {
-        let quote = self.mint.ports.store.melt_quote(id).await?.ok_or_else(no_such_quote)?;
+    async fn melt_quote(&self, id: &QuoteId, method: Option<&str>) -> Result<(Told, NotificationPayload), MintError> {
+        let found = self.mint.ports.store.melt_quote(id).await?;
+        let found = found.filter(|quote| method.is_none_or(|method| quote.method == method));
+        let quote = found.ok_or_else(|| self.no_such_quote(method))?;
         let told = Told::MeltQuote(quote.updated_at, quote.status);
         Ok((told, NotificationPayload::MeltQuote(Box::new(self.mint.describe(quote).await?))))
+    }
+
+    /// Why a filter names no quote: nobody serves the method, or there is none.
+    fn no_such_quote(&self, method: Option<&str>) -> MintError {
+        let unsupported = method.and_then(|method| self.mint.ports.payments.of(method).err());
+        unsupported.unwrap_or_else(no_such_quote)
     }
 
     /// The next event; `None` when the connection has to end, because it does not keep up or the mint is shutting down. Nothing is
@@ -168,7 +186,7 @@ impl Listener {
     async fn news_of(&self, event: Event) -> Result<(Told, NotificationPayload), MintError> {
         match event {
             Event::MintQuote(quote) => Ok(told_of_mint(*quote)),
-            Event::MintQuoteChanged(id) => self.mint_quote(&id).await,
+            Event::MintQuoteChanged(id) => self.mint_quote(&id, None).await,
             Event::MeltQuote(quote) => {
                 let told = Told::MeltQuote(quote.updated_at, quote.status);
                 Ok((told, NotificationPayload::MeltQuote(Box::new(self.mint.describe(*quote).await?))))
@@ -246,9 +264,6 @@ fn keys_of(kind: &SubscriptionKind, filters: &[String]) -> Result<Vec<Key>, Mint
         SubscriptionKind::MeltQuote(_) => text.parse().map(Key::MeltQuote).map_err(|_| no_such_quote()),
         SubscriptionKind::ProofState => text.parse().map(Key::Proof).map_err(|_| malformed()),
     };
-    if let SubscriptionKind::MintQuote(method) | SubscriptionKind::MeltQuote(method) = kind {
-        require_bolt11(method)?;
-    }
     let mut seen = BTreeSet::new();
     let keys: Vec<Key> = filters.iter().map(key).collect::<Result<_, _>>()?;
     Ok(keys.into_iter().filter(|key| seen.insert(key.clone())).collect())

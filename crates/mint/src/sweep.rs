@@ -50,13 +50,20 @@ impl Mint {
     /// Starts recovery, at once and ever after, and the listeners for payments. Returns at once.
     pub fn start(self: &Arc<Self>) {
         self.keep_running("recovery", |mint| mint.recover_until_stopped().boxed());
-        self.keep_running("the stream of payments", |mint| mint.hear_of_payments_until_stopped().boxed());
+        for method in self.ports.payments.methods().cloned() {
+            let hear = move |mint: Arc<Self>| mint.hear_of_payments_until_stopped(method.clone()).boxed();
+            self.keep_running("the stream of payments", hear);
+        }
         self.keep_running("questions about quotes", |mint| mint.ask_until_stopped().boxed());
         self.keep_running("pruning", |mint| mint.prune_until_stopped().boxed());
     }
 
     /// Spawns a loop that ends when the mint stops. A panic in it is reported, and it begins anew.
-    fn keep_running(self: &Arc<Self>, what: &'static str, run: fn(Arc<Self>) -> BoxFuture<'static, ()>) {
+    fn keep_running(
+        self: &Arc<Self>,
+        what: &'static str,
+        run: impl Fn(Arc<Self>) -> BoxFuture<'static, ()> + Send + 'static,
+    ) {
         let mint = Arc::clone(self);
         let supervised = async move {
             while AssertUnwindSafe(run(Arc::clone(&mint))).catch_unwind().await.is_err() {
@@ -179,9 +186,10 @@ impl Mint {
         });
     }
 
-    /// Forgets old quotes, as far back as the stream of payments has been read: money may still be on its way for the others.
+    /// Forgets old quotes, as far back as every stream of payments has been read: money may still be on its way for the others.
     pub async fn prune(&self) {
-        let caught_up = Timestamp::from_unix(self.caught_up.load(Ordering::Acquire));
+        let caught_up = self.caught_up.values().map(|secs| secs.load(Ordering::Acquire)).min();
+        let caught_up = caught_up.map_or_else(Timestamp::default, Timestamp::from_unix);
         let now = self.now();
         let before = caught_up.min(now).minus(PRUNE_AFTER_SECS);
         while !self.is_draining() && before > Timestamp::default() {

@@ -229,7 +229,8 @@ async fn a_wrong_seed_leaves_no_trace() {
         let ports = Ports {
             store: store.clone(),
             signer: Arc::new(signer),
-            payments: bottle.payments.clone(),
+            payments: Backends::bolt11(bottle.payments.clone()),
+            rates: Arc::new(FixedRates::default()),
             environment: environment.clone(),
         };
         Mint::open(config(), ports)

@@ -4,6 +4,7 @@ mod support;
 
 use hazel_mint::ports::{ReadError, Store};
 use hazel_postgres::{MintStore, OpenError, OpenOptions};
+use hazel_protocol::PaymentMethod;
 use support::workload::{round, setup};
 use support::{Place, server};
 
@@ -110,7 +111,7 @@ async fn a_row_that_cannot_be_right_is_reported() {
             store.mint_quotes(&quotes).await.map(drop),
             store.keysets().await.map(drop),
             store.totals().await.map(drop),
-            store.cursor().await.map(drop),
+            store.cursor(&PaymentMethod::bolt11()).await.map(drop),
         ];
         for id in &known.melt_quotes {
             answers.push(store.melt_quote(id).await.map(drop));

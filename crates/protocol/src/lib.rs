@@ -54,6 +54,7 @@
 //! | module | holds | NUT |
 //! |---|---|---|
 //! | [`amount`], [`unit`](mod@unit) | money | 00, 01 |
+//! | [`method`] | how a mint is paid and pays | 04, 05 |
 //! | [`point`], [`scalar`], [`secret`] | what the arithmetic works on | 00 |
 //! | [`crypto`], [`dleq`] | blind signatures and their proofs | 00, 12 |
 //! | [`keyset`] | public keys and the ids that commit to them | 01, 02 |
@@ -80,6 +81,7 @@ pub mod json;
 pub mod keyset;
 pub mod limits;
 pub mod messages;
+pub mod method;
 pub mod nip19;
 pub mod nut08;
 pub mod nut13;
@@ -112,6 +114,7 @@ pub use keyset::{
 };
 pub use limits::*;
 pub use messages::*;
+pub use method::{PaymentMethod, PaymentMethodError};
 pub use nip19::{NostrProfile, NostrProfileError};
 pub use point::{PointBytes, PointError, PublicKey};
 pub use proof::{BlindSignature, BlindedMessage, Inputs, Outputs, Proof, Witness, WitnessTooLong};

@@ -38,6 +38,8 @@ pub const MAX_URL_BYTES: usize = 512;
 pub const MAX_MEMO_BYTES: usize = 1024;
 /// Longest name of a currency unit (NUT-01), in bytes.
 pub const MAX_UNIT_BYTES: usize = 32;
+/// Longest name of a payment method (NUT-04, NUT-05), in bytes.
+pub const MAX_METHOD_BYTES: usize = 32;
 /// Longest serialised token (NUT-00), in bytes, whether text or raw.
 pub const MAX_TOKEN_BYTES: usize = 1_048_576;
 /// Most proofs in one token (NUT-00). A count.

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 
+use hazel_mint::Rate;
 use hazel_mint::ports::{
     AddKeyset, Applied, Change, CreditMintQuote, InputRow, Issue, KeysetOrigin, KeysetRecord, MintQuote, OpenMintQuote,
     OperationId, OutputRow, OwnerId, ReserveSwap, SettleSwap, SignedRow, Store, Timestamp,
@@ -68,6 +69,7 @@ async fn mint(store: &MintStore, keyset: KeysetId) -> Result<(), Box<dyn Error>>
         id: QuoteId::new("first-quote")?,
         method: String::from("bolt11"),
         unit: CurrencyUnit::Sat,
+        rate: Rate::SAT,
         amount: Some(amount),
         request: String::from("lnbc80n1..."),
         payment_hash: [1; 32],

@@ -35,7 +35,7 @@ async fn first_fault(disk: &Disk, known: &Known) -> Option<String> {
         disk.store.unfinished(Some(OperationId::from_bytes([0; 16])), 100).await.map(drop),
         disk.store.keysets().await.map(drop),
         disk.store.totals().await.map(drop),
-        disk.store.cursor().await.map(drop),
+        disk.store.cursor(&hazel_protocol::PaymentMethod::bolt11()).await.map(drop),
         disk.store.unpaid_mint_quotes(NOW.minus(1), 100).await.map(drop),
     ];
     for id in &known.mint_quotes {
@@ -101,7 +101,9 @@ const PLANTED: &[(&str, &str)] = &[
     ("UPDATE operations SET quote = 99", "operations.quote"),
     ("UPDATE operations SET paid_proof = 'vouched'", "operations.paid_proof"),
     ("UPDATE operations SET paid_total_msat = x'00'", "operations.paid_total_msat"),
-    ("UPDATE meta SET stream_cursor = -1", "meta.stream_cursor"),
+    ("UPDATE streams SET cursor = -1", "streams.cursor"),
+    ("UPDATE mint_quotes SET rate = ''", "mint_quotes.rate"),
+    ("UPDATE melt_quotes SET rate = '1/2'", "melt_quotes.rate"),
 ];
 
 #[tokio::test]

@@ -143,9 +143,10 @@ impl FromRef<App> for Arc<Gate> {
 ///
 /// The engine's operations run in tasks of its own: a client that hangs up stops nothing that has begun.
 pub fn router(mint: Arc<Mint>, config: ServerConfig) -> Router {
+    let methods = mint.config().methods.iter().map(|config| config.method.clone()).collect();
     let app = App { mint, gate: Gate::new(config) };
     let table = routes::table();
-    let document = openapi::route(&table);
+    let document = openapi::route(&table, methods);
     dress(table::router_of(table, &app.gate.config).merge(document), &app.gate).with_state(app)
 }
 

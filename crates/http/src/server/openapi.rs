@@ -6,7 +6,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::routing::get;
-use hazel_protocol::ErrorResponse;
+use hazel_protocol::{ErrorResponse, PaymentMethod};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
@@ -36,9 +36,9 @@ const BODY_REFUSALS: &[(u16, &str)] = &[
     (415, "The body is not JSON, or is compressed"),
 ];
 
-/// The route that serves the document of `table`.
-pub(super) fn route(table: &[Endpoint]) -> Router<App> {
-    let text = Bytes::from(document(table).to_string());
+/// The route that serves the document of `table` for a mint with these payment methods.
+pub(super) fn route(table: &[Endpoint], methods: Vec<PaymentMethod>) -> Router<App> {
+    let text = Bytes::from(document(table, methods).to_string());
     let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "public, max-age=300")];
     Router::new().route(PATH, get(async move || (headers, text)))
 }
@@ -56,14 +56,17 @@ pub(super) struct Shape {
 pub(super) struct Schemas {
     read: SchemaGenerator,
     written: SchemaGenerator,
+    /// The payment methods that there are.
+    pub(super) methods: Vec<PaymentMethod>,
 }
 
 impl Schemas {
-    fn new() -> Self {
+    fn new(methods: Vec<PaymentMethod>) -> Self {
         let settings = || SchemaSettings::draft2020_12().with(|s| s.definitions_path = SCHEMAS.into());
         Self {
             read: settings().for_deserialize().into_generator(),
             written: settings().for_serialize().into_generator(),
+            methods,
         }
     }
 
@@ -83,9 +86,9 @@ impl Schemas {
     }
 }
 
-/// The document of `table`.
-pub(super) fn document(table: &[Endpoint]) -> Value {
-    let mut schemas = Schemas::new();
+/// The document of `table` for a mint with these payment methods.
+fn document(table: &[Endpoint], methods: Vec<PaymentMethod>) -> Value {
+    let mut schemas = Schemas::new(methods);
     let refusal = schemas.of_answer::<ErrorResponse>();
     let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
     for endpoint in table {

@@ -6,14 +6,14 @@ use hazel_mint::{Blame, MintError};
 use hazel_protocol::{
     CheckStateRequest, CheckStateResponse, KeysResponse, KeysetId, KeysetsResponse, MeltQuoteBolt11Request,
     MeltQuoteBolt11Response, MeltRequest, MintBatchRequest, MintInfo, MintQuoteBolt11Request, MintQuoteBolt11Response,
-    MintQuotesCheckRequest, MintRequest, MintResponse, QuoteId, RestoreRequest, RestoreResponse, SwapRequest,
-    SwapResponse,
+    MintQuotesCheckRequest, MintRequest, MintResponse, PaymentMethod, QuoteId, RestoreRequest, RestoreResponse,
+    SwapRequest, SwapResponse,
 };
 
 use super::admission::Kind;
 use super::answer::Refusal;
 use super::rate::Cost;
-use super::table::{Endpoint, MethodName, Reply, get, get_public, post};
+use super::table::{Endpoint, Reply, get, get_public, post};
 use super::{App, ws};
 
 /// Every route there is: what the router serves and the `OpenAPI` document describes.
@@ -89,52 +89,52 @@ async fn restore(app: App, (): (), request: RestoreRequest) -> Reply<RestoreResp
 // NUT-04, NUT-23
 async fn open_mint_quote(
     app: App,
-    method: MethodName,
+    method: PaymentMethod,
     request: MintQuoteBolt11Request,
 ) -> Reply<MintQuoteBolt11Response> {
     app.call(app.mint.open_mint_quote(method.as_str(), request)).await
 }
 
 // NUT-04, NUT-23
-async fn mint_quote(app: App, (method, quote): (MethodName, QuoteId)) -> Reply<MintQuoteBolt11Response> {
+async fn mint_quote(app: App, (method, quote): (PaymentMethod, QuoteId)) -> Reply<MintQuoteBolt11Response> {
     app.call(app.mint.mint_quote(method.as_str(), &quote)).await
 }
 
 // NUT-04, NUT-23
-async fn issue(app: App, method: MethodName, request: MintRequest) -> Reply<MintResponse> {
+async fn issue(app: App, method: PaymentMethod, request: MintRequest) -> Reply<MintResponse> {
     app.call(app.mint.issue(method.as_str(), request)).await
 }
 
 // NUT-29
 async fn mint_quotes(
     app: App,
-    method: MethodName,
+    method: PaymentMethod,
     request: MintQuotesCheckRequest,
 ) -> Reply<Vec<MintQuoteBolt11Response>> {
     app.call(app.mint.mint_quotes(method.as_str(), request)).await
 }
 
 // NUT-29
-async fn issue_batch(app: App, method: MethodName, request: MintBatchRequest) -> Reply<MintResponse> {
+async fn issue_batch(app: App, method: PaymentMethod, request: MintBatchRequest) -> Reply<MintResponse> {
     app.call(app.mint.issue_batch(method.as_str(), request)).await
 }
 
 // NUT-05, NUT-23
 async fn open_melt_quote(
     app: App,
-    method: MethodName,
+    method: PaymentMethod,
     request: MeltQuoteBolt11Request,
 ) -> Reply<MeltQuoteBolt11Response> {
     app.call(app.mint.open_melt_quote(method.as_str(), request)).await
 }
 
 // NUT-05, NUT-23
-async fn melt_quote(app: App, (method, quote): (MethodName, QuoteId)) -> Reply<MeltQuoteBolt11Response> {
+async fn melt_quote(app: App, (method, quote): (PaymentMethod, QuoteId)) -> Reply<MeltQuoteBolt11Response> {
     app.call(app.mint.melt_quote(method.as_str(), &quote)).await
 }
 
 // NUT-05, NUT-08, NUT-23
-async fn melt(app: App, method: MethodName, request: MeltRequest) -> Reply<MeltQuoteBolt11Response> {
+async fn melt(app: App, method: PaymentMethod, request: MeltRequest) -> Reply<MeltQuoteBolt11Response> {
     let limit = app.mint.config().melt_wait.saturating_add(app.gate.config.request_timeout);
     Ok(app.gate.run(Kind::Payment, limit, app.mint.melt(method.as_str(), request)).await??)
 }

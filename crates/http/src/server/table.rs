@@ -9,7 +9,7 @@ use axum::extract::{RawPathParams, State};
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, get as on_get, post as on_post};
-use hazel_protocol::{ErrorCode, KeysetId, QuoteId};
+use hazel_protocol::{ErrorCode, KeysetId, PaymentMethod, QuoteId};
 use schemars::{JsonSchema, Schema, json_schema};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -19,9 +19,6 @@ use super::body::Message;
 use super::openapi::{Schemas, Shape};
 use super::rate::{Cost, Limiter, limit};
 use super::{App, ServerConfig};
-
-/// The longest name of a payment method, in bytes. The NUTs allow `[a-z0-9_-]+`.
-pub(super) const MAX_METHOD_BYTES: usize = 32;
 
 /// What a handler gives: an answer that becomes JSON, or a refusal.
 pub(super) type Reply<T> = Result<T, Refusal>;
@@ -175,47 +172,37 @@ impl PathParts for KeysetId {
     }
 }
 
-/// The name of a payment method (NUT-04, NUT-05). Whether the mint has it is for the engine to say.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct MethodName(String);
-
-impl MethodName {
-    pub(super) fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    fn parse(text: &str) -> Result<Self, Refusal> {
-        let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'-';
-        if text.is_empty() || text.len() > MAX_METHOD_BYTES || !text.bytes().all(allowed) {
-            let detail = "a payment method is written with a-z, 0-9, '_' and '-'";
-            return Err(Refusal::malformed(StatusCode::BAD_REQUEST, detail));
-        }
-        Ok(Self(text.to_owned()))
-    }
-}
-
-impl PathParts for MethodName {
+/// The name of a payment method. Whether the mint has it is for the engine to say.
+impl PathParts for PaymentMethod {
     fn read(values: Vec<&str>) -> Result<Self, Refusal> {
         let [method] = one(values)?;
-        Self::parse(method)
+        method_of(method)
     }
 
-    fn schemas(_: &mut Schemas) -> Vec<Schema> {
-        vec![json_schema!({ "type": "string", "enum": [hazel_mint::BOLT11] })]
+    fn schemas(schemas: &mut Schemas) -> Vec<Schema> {
+        vec![json_schema!({ "type": "string", "enum": schemas.methods })]
     }
 }
 
-impl PathParts for (MethodName, QuoteId) {
+fn method_of(text: &str) -> Result<PaymentMethod, Refusal> {
+    let malformed = |_| {
+        let detail = "a payment method is written with a-z, 0-9, '_' and '-'";
+        Refusal::malformed(StatusCode::BAD_REQUEST, detail)
+    };
+    text.parse().map_err(malformed)
+}
+
+impl PathParts for (PaymentMethod, QuoteId) {
     fn read(values: Vec<&str>) -> Result<Self, Refusal> {
         let [method, quote] = one(values)?;
-        let method = MethodName::parse(method)?;
+        let method = method_of(method)?;
         // A text that cannot be the id of a quote is the id of no quote.
         let unknown = hazel_mint::MintError::invalid(hazel_mint::Group::Quote, "no such quote");
         Ok((method, quote.parse().map_err(|_| Refusal::from(unknown))?))
     }
 
     fn schemas(schemas: &mut Schemas) -> Vec<Schema> {
-        let mut parts = MethodName::schemas(schemas);
+        let mut parts = PaymentMethod::schemas(schemas);
         parts.push(schemas.of_request::<QuoteId>());
         parts
     }

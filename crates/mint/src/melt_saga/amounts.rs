@@ -7,7 +7,6 @@ use hazel_protocol::{Amount, ErrorCode, KeysetId};
 use crate::config::QuoteLimits;
 use crate::error::MintError;
 use crate::keyring::Keyring;
-use crate::msat::owed;
 use crate::ports::{InputRow, MeltQuote, OutputRow};
 use crate::verify::attribute_fee;
 
@@ -36,7 +35,7 @@ pub(super) fn require_covered(quote: &MeltQuote, inputs: Amount, fee: Amount) ->
     ))
 }
 
-/// Divides the inputs of a melt that cost `total_msat`: change on the blanks, the rest is kept.
+/// Divides the inputs of a melt that cost `cost`, in the unit of its quote: change on the blanks, the rest is kept.
 ///
 /// The same for the same melt at any time, since it is done again after a crash: keys and fees of a keyset never change, and a
 /// keyset that was rotated or has expired meanwhile still signs change.
@@ -48,12 +47,12 @@ pub(super) fn divide(
     quote: &MeltQuote,
     inputs: &[InputRow],
     blanks: &[OutputRow],
-    total_msat: u64,
+    cost: Amount,
 ) -> Result<Division, MintError> {
     let broken = |_| MintError::Bug("the amounts of a melt do not fit".to_owned());
     let sum = Amount::checked_sum(inputs.iter().map(|input| input.amount)).map_err(broken)?;
     let input_fee = input_fee(ring, inputs)?;
-    let paid = charged(quote, total_msat)?;
+    let paid = charged(quote, cost)?;
     let left = sum.checked_sub(paid).map_err(broken)?;
     let overpaid = left.checked_sub(input_fee).map_err(broken)?;
     let change = imprint(ring, blanks, overpaid)?;
@@ -64,10 +63,9 @@ pub(super) fn divide(
 
 /// What the payment is charged at: what it cost, but never less than the amount, which left the mint for certain, and never more than
 /// amount and reserve, which is what the user agreed to and the backend was capped at.
-fn charged(quote: &MeltQuote, total_msat: u64) -> Result<Amount, MintError> {
+fn charged(quote: &MeltQuote, cost: Amount) -> Result<Amount, MintError> {
     let most = quote.amount.checked_add(quote.fee_reserve);
     let most = most.map_err(|_| MintError::Bug("amount and reserve of a quote do not fit".to_owned()))?;
-    let cost = owed(&quote.unit, total_msat)?;
     if cost < quote.amount || cost > most {
         tracing::error!(quote = ?quote.id, %cost, "ALARM: the backend names a cost outside what it was allowed");
     }

@@ -28,7 +28,6 @@ pub use state::{Case, Dispatched, Failed, Paid, Reserved, Unknown};
 
 use crate::error::MintError;
 use crate::mint::Mint;
-use crate::mint_quote::require_bolt11;
 use crate::ports::{InputRow, MeltQuote, MeltQuoteStatus, OperationId, OutputRow};
 use crate::replay::{LOOK_AGAIN, same_inputs, spent_keys};
 use crate::verify::verify_blanks;
@@ -185,9 +184,8 @@ impl Mint {
     }
 
     async fn known_melt_quote(&self, method: &str, id: &QuoteId) -> Result<MeltQuote, MintError> {
-        require_bolt11(method)?;
         let quote = self.ports.store.melt_quote(id).await?.filter(|quote| quote.method == method);
-        quote.ok_or_else(|| MintError::invalid(crate::error::Group::Quote, "no such quote"))
+        quote.ok_or_else(|| self.no_such_quote(method))
     }
 }
 

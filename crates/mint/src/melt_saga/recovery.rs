@@ -65,7 +65,7 @@ impl Mint {
 
     async fn gather_facts(&self, row: &OperationRecord, melt: &MeltProgress, case: &Case) -> Result<Facts, MintError> {
         let in_doubt = matches!(row.state, OperationState::Dispatched | OperationState::Unknown);
-        let status = if in_doubt { self.backend_word(row).await } else { None };
+        let status = if in_doubt { self.backend_word(row, &case.quote.method).await } else { None };
         let proof_holds = match &status {
             Some(PaymentStatus::Paid(evidence)) => case.proven(self, &evidence.proof),
             _ => false,
@@ -78,8 +78,12 @@ impl Mint {
     }
 
     /// What the backend knows; `None` when it does not answer.
-    async fn backend_word(&self, row: &OperationRecord) -> Option<PaymentStatus> {
-        match self.ports.payments.status(row.id).await {
+    async fn backend_word(&self, row: &OperationRecord, method: &str) -> Option<PaymentStatus> {
+        let Ok(payments) = self.ports.payments.of(method) else {
+            tracing::error!(operation = %row.id, method, "ALARM: a payment is in doubt, and its method is no longer configured");
+            return None;
+        };
+        match payments.status(row.id).await {
             Ok(status) => Some(status),
             Err(error) => {
                 tracing::warn!(operation = %row.id, %error, "the backend does not say what became of a payment");

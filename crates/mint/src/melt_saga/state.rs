@@ -3,18 +3,18 @@
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
-use hazel_protocol::{ErrorCode, QuoteId};
+use hazel_protocol::{Amount, ErrorCode};
 
 use super::amounts::{Division, divide};
 use super::plan::{NOT_AFTER_MARGIN_SECS, proof_holds};
+use super::quote::{other_method, whole};
 use crate::error::MintError;
 use crate::failpoint::failpoint;
 use crate::mint::Mint;
-use crate::msat::arrived;
 use crate::ports::{
-    ApplyError, Change, Conflict, DispatchMelt, InputRow, MeltOutcome, MeltQuote, OperationId, OutputRow, PaidEvidence,
-    Payment, PaymentProof, PaymentStatus, PaymentsError, RecordMelt, ReleaseMelt, ReserveMelt, SettleInternally,
-    SettleMelt, SignedRow, Timestamp, ToSign,
+    ApplyError, Change, Conflict, DispatchMelt, InputRow, MeltOutcome, MeltQuote, MintQuote, OperationId, OutputRow,
+    PaidEvidence, Payment, PaymentProof, PaymentStatus, Payments, PaymentsError, RecordMelt, ReleaseMelt, ReserveMelt,
+    SettleInternally, SettleMelt, SignedRow, Timestamp, ToSign,
 };
 use crate::signing::{SignedOutput, sign_outputs};
 
@@ -148,13 +148,10 @@ impl Reserved {
                 return Internal::Refused(self, error.into());
             }
         };
-        match self.internal_change(mint, own.id).await {
+        match self.internal_change(mint, &own).await {
             Ok(()) => {
                 failpoint!("melt-internal-after-settle");
-                let cancelled = mint.ports.payments.cancel_invoice(&self.0.quote.payment_hash).await;
-                if let Err(error) = cancelled {
-                    tracing::info!(%error, "the invoice of an internal settlement could not be cancelled");
-                }
+                self.0.cancel_invoice(mint).await;
                 Internal::Settled
             }
             Err(error) => {
@@ -164,16 +161,24 @@ impl Reserved {
         }
     }
 
-    async fn internal_change(&self, mint: &Mint, mint_quote: QuoteId) -> Result<(), MintError> {
+    async fn internal_change(&self, mint: &Mint, own: &MintQuote) -> Result<(), MintError> {
         let case = &self.0;
-        let division = case.divide(mint, case.quote.amount_msat)?;
+        if own.method != case.quote.method {
+            return Err(other_method());
+        }
+        // No more than what the inputs are charged, whatever the rates at which the two quotes were opened.
+        let amount = whole(own, case.quote.amount_msat)?;
+        if amount > case.quote.amount {
+            return Err(MintError::refused(ErrorCode::AmountMismatch));
+        }
+        let division = case.divide(mint, case.quote.amount)?;
         let change = sign_change(mint, division.change).await?;
         failpoint!("melt-internal-before-settle");
         let settle = SettleInternally {
             operation: case.operation,
             owner: mint.owner,
-            mint_quote,
-            amount: arrived(&case.quote.unit, case.quote.amount_msat)?,
+            mint_quote: own.id.clone(),
+            amount,
             change,
             fees: division.fees,
             preimage: None,
@@ -224,9 +229,10 @@ impl Dispatched {
         };
         let patience = self.not_after.plus(NOT_AFTER_MARGIN_SECS).to_unix().saturating_sub(mint.now().to_unix());
         let timeout = mint.ports.environment.sleep(Duration::from_secs(patience));
-        let paying = mint.ports.payments.pay(payment);
+        let Ok(payments) = mint.ports.payments.of(&case.quote.method) else { return Word::NotSent };
+        let paying = payments.pay(payment);
         match select(paying, timeout).await {
-            Either::Left((Ok(PaymentStatus::Failed), _)) => self.look_again(mint).await,
+            Either::Left((Ok(PaymentStatus::Failed), _)) => self.look_again(&**payments).await,
             Either::Left((Ok(status), _)) => Word::Says(status),
             Either::Left((Err(PaymentsError::Refused(refusal, text)), _)) => {
                 tracing::info!(operation = %case.operation, ?refusal, %text, "the backend refused a payment");
@@ -234,15 +240,15 @@ impl Dispatched {
             }
             Either::Left((Err(error), _)) => {
                 tracing::warn!(operation = %case.operation, %error, "the backend failed to pay, asking what it knows");
-                mint.ports.payments.status(case.operation).await.map_or(Word::Silent, Word::Says)
+                payments.status(case.operation).await.map_or(Word::Silent, Word::Says)
             }
             Either::Right(_) => Word::Silent,
         }
     }
 
     /// `pay` says that it failed: that has to be what the backend says when it is asked, too.
-    async fn look_again(&self, mint: &Mint) -> Word {
-        match mint.ports.payments.status(self.case.operation).await {
+    async fn look_again(&self, payments: &dyn Payments) -> Word {
+        match payments.status(self.case.operation).await {
             Ok(PaymentStatus::NeverHeard) => Word::Says(PaymentStatus::Failed),
             Ok(status) => Word::Says(status),
             Err(error) => {
@@ -294,7 +300,7 @@ impl Paid {
     }
 
     async fn try_settle(&self, mint: &Mint) -> Result<(), MintError> {
-        let Division { change, fees } = self.case.divide(mint, self.evidence.total_msat)?;
+        let Division { change, fees } = self.case.divide(mint, self.case.quote.rate.owed(self.evidence.total_msat))?;
         let change = sign_change(mint, change).await?;
         failpoint!("melt-after-sign");
         let settle = SettleMelt { operation: self.case.operation, change, fees, now: mint.now() };
@@ -338,18 +344,27 @@ impl Unknown {
 }
 
 impl Case {
-    fn divide(&self, mint: &Mint, total_msat: u64) -> Result<Division, MintError> {
-        divide(&mint.keyring(), &self.quote, &self.inputs, &self.blanks, total_msat)
+    fn divide(&self, mint: &Mint, cost: Amount) -> Result<Division, MintError> {
+        divide(&mint.keyring(), &self.quote, &self.inputs, &self.blanks, cost)
+    }
+
+    /// Makes an own invoice that is settled unpayable where the backend can.
+    async fn cancel_invoice(&self, mint: &Mint) {
+        let Ok(payments) = mint.ports.payments.of(&self.quote.method) else { return };
+        if let Err(error) = payments.cancel_invoice(&self.quote.payment_hash).await {
+            tracing::info!(%error, "the invoice of an internal settlement could not be cancelled");
+        }
     }
 
     /// Whether the backend's proof is one.
     pub(super) fn proven(&self, mint: &Mint, proof: &PaymentProof) -> bool {
-        proof_holds(proof, &self.quote.payment_hash, mint.ports.payments.capabilities().vouches)
+        let payments = mint.ports.payments.of(&self.quote.method);
+        proof_holds(proof, &self.quote.payment_hash, payments.is_ok_and(|payments| payments.capabilities().vouches))
     }
 
     /// What the inputs were asked to cover beyond the amount, in msat; never more than the reserve.
     fn max_fee_msat(&self) -> u64 {
-        let reserve = crate::msat::to_msat(&self.quote.unit, self.quote.fee_reserve);
+        let reserve = self.quote.rate.msat_covered(self.quote.fee_reserve);
         // A reserve that does not fit was refused when the quote was opened; paying no fee at all is the safe reading.
         reserve.unwrap_or(0)
     }

@@ -103,7 +103,8 @@ pub struct OpenMintQuote {
 /// Records money that arrived for a mint quote.
 ///
 /// A credit id counts once, however often it is delivered; again it changes nothing and answers with the quote.
-/// Refused when the quote is unknown. The payment stream's cursor, if given, moves in the same change and only forward.
+/// Refused when the quote is unknown. The cursor of the stream of the quote's payment method, if
+/// given, moves in the same change and only forward.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreditMintQuote {
     /// The quote that was paid.

@@ -5,6 +5,7 @@
 //! | [`Store`] | contextual validity: proof unspent, output unsigned, quote paid | `store::memory`, hazel-sqlite |
 //! | [`Signer`] | nothing; holds the private keys and does the curve arithmetic | [`crate::signer`] |
 //! | [`Payments`] | nothing; moves bitcoin and reports evidence | hazel-lightning |
+//! | [`Rates`] | nothing; says what a unit is worth | [`FixedRates`] |
 //! | [`Environment`] | nothing; clock, randomness, tasks | hazeld, tests |
 
 mod administer;
@@ -12,6 +13,7 @@ mod change;
 mod environment;
 mod observer;
 mod payments;
+mod rates;
 mod record;
 mod signer;
 mod store;
@@ -21,6 +23,7 @@ pub use change::*;
 pub use environment::*;
 pub use observer::*;
 pub use payments::*;
+pub use rates::*;
 pub use record::*;
 pub use signer::*;
 pub use store::*;

@@ -5,6 +5,7 @@ use std::fmt;
 use hazel_protocol::{Amount, CurrencyUnit, Dleq, KeysetId, KeysetKeys, PointBytes, PublicKey, QuoteId, Witness};
 
 use super::Timestamp;
+use crate::rate::Rate;
 
 macro_rules! id16 {
     ($(#[$doc:meta])* $name:ident) => {
@@ -288,6 +289,8 @@ pub struct MintQuote {
     pub method: String,
     /// The unit of the ecash.
     pub unit: CurrencyUnit,
+    /// What one `unit` is worth, as agreed when it was opened.
+    pub rate: Rate,
     /// What was asked for, in `unit`.
     pub amount: Option<Amount>,
     /// What the payer pays: the invoice.
@@ -328,6 +331,8 @@ pub struct MeltQuote {
     pub method: String,
     /// The unit of the ecash.
     pub unit: CurrencyUnit,
+    /// What one `unit` is worth, as agreed when it was opened. Fees are capped and change is reckoned by it.
+    pub rate: Rate,
     /// The invoice to pay.
     pub request: String,
     /// Its payment hash.

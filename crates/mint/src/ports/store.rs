@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use hazel_protocol::{KeysetId, PointBytes, QuoteId};
+use hazel_protocol::{KeysetId, PaymentMethod, PointBytes, QuoteId};
 
 use super::Timestamp;
 use super::administer::AuditRecord;
@@ -195,6 +195,6 @@ pub trait Store: Send + Sync + 'static {
         true
     }
 
-    /// How far the payment stream has been read; 0 before the first credit with a cursor.
-    async fn cursor(&self) -> Result<u64, ReadError>;
+    /// How far the stream of a payment method has been read; 0 before the first credit with a cursor.
+    async fn cursor(&self, method: &PaymentMethod) -> Result<u64, ReadError>;
 }

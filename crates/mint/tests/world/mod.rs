@@ -18,7 +18,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use hazel_mint::ports::*;
 use hazel_mint::store::memory::MemoryStore;
-use hazel_mint::{LocalSigner, Mint, MintConfig, Ports, UnitConfig};
+use hazel_mint::{Backends, LocalSigner, Mint, MintConfig, Ports, Rate, UnitConfig};
 use hazel_protocol::conditions::Lock;
 use hazel_protocol::crypto::{self, Curve};
 use hazel_protocol::melt::{MeltQuoteBolt11Request, MeltQuoteBolt11Response, MeltRequest};
@@ -55,6 +55,31 @@ impl Environment for TokioWorld {
     }
     fn compute(&self, job: Box<dyn FnOnce() + Send>) {
         tokio::task::spawn_blocking(job);
+    }
+}
+
+/// Rates that a test sets while the mint runs. A unit that is served and has no rate is one whose source is away.
+#[derive(Default)]
+pub struct MovingRates(Mutex<BTreeMap<CurrencyUnit, Rate>>);
+
+impl MovingRates {
+    pub fn set(&self, unit: CurrencyUnit, rate: &str) {
+        let rate = rate.parse().expect("a rate");
+        self.0.lock().expect("no test panics holding it").insert(unit, rate);
+    }
+    pub fn lose(&self) {
+        self.0.lock().expect("no test panics holding it").clear();
+    }
+}
+
+#[async_trait]
+impl Rates for MovingRates {
+    fn serves(&self, unit: &CurrencyUnit) -> bool {
+        !matches!(unit, CurrencyUnit::Eur)
+    }
+    async fn rate(&self, unit: &CurrencyUnit) -> Result<Rate, RatesError> {
+        let rates = self.0.lock().expect("no test panics holding it");
+        rates.get(unit).copied().ok_or_else(|| RatesError::Unavailable("it was lost".to_owned()))
     }
 }
 
@@ -281,8 +306,8 @@ impl Store for FaultyStore {
     async fn audit(&self, before: Option<u64>, limit: u32) -> Result<Vec<AuditRecord>, ReadError> {
         self.inner.audit(before, limit).await
     }
-    async fn cursor(&self) -> Result<u64, ReadError> {
-        self.inner.cursor().await
+    async fn cursor(&self, method: &PaymentMethod) -> Result<u64, ReadError> {
+        self.inner.cursor(method).await
     }
 }
 
@@ -291,6 +316,7 @@ pub struct Bottle {
     pub mint: Arc<Mint>,
     pub store: Arc<FaultyStore>,
     pub payments: Arc<ScriptedPayments>,
+    pub rates: Arc<MovingRates>,
     pub world: Arc<TokioWorld>,
     pub curve: Curve,
     secrets: AtomicU64,
@@ -326,13 +352,14 @@ impl Bottle {
         let store = Arc::new(FaultyStore { inner: MemoryStore::default(), fault: Mutex::default() });
         let payments = Arc::<ScriptedPayments>::default();
         let world = Arc::<TokioWorld>::default();
-        let mint = open(&config, &store, &payments, &world).await;
-        Self { mint, store, payments, world, curve: Curve::new(&[1; 32]), secrets: AtomicU64::new(0), config }
+        let rates = Arc::<MovingRates>::default();
+        let mint = open(&config, &store, &payments, &rates, &world).await;
+        Self { mint, store, payments, rates, world, curve: Curve::new(&[1; 32]), secrets: AtomicU64::new(0), config }
     }
 
     /// Another process on the same ledger: the former one is gone.
     pub async fn restart(&mut self) {
-        self.mint = open(&self.config, &self.store, &self.payments, &self.world).await;
+        self.mint = open(&self.config, &self.store, &self.payments, &self.rates, &self.world).await;
     }
 
     /// The same with other settings.
@@ -506,11 +533,19 @@ async fn open(
     config: &MintConfig,
     store: &Arc<FaultyStore>,
     payments: &Arc<ScriptedPayments>,
+    rates: &Arc<MovingRates>,
     world: &Arc<TokioWorld>,
 ) -> Arc<Mint> {
     let environment: Arc<dyn Environment> = world.clone();
     let signer = LocalSigner::new(Zeroizing::new(SEED), &[2; 32], environment.clone()).expect("a good seed");
-    let ports = Ports { store: store.clone(), signer: Arc::new(signer), payments: payments.clone(), environment };
+    let methods = config.methods.iter().map(|config| config.method.clone());
+    let ports = Ports {
+        store: store.clone(),
+        signer: Arc::new(signer),
+        payments: methods.fold(Backends::default(), |backends, method| backends.with(method, payments.clone())),
+        rates: rates.clone(),
+        environment,
+    };
     Mint::open(config.clone(), ports).await.expect("opens")
 }
 

@@ -18,7 +18,7 @@ use hazel_mint::ports::{
     Applied, ApplyError, AuditRecord, Change, Contents, KeysetRecord, KeysetTotals, KnownInput, KnownOutput, MeltQuote,
     MintQuote, Observer, OperationId, OperationRecord, OwnerId, ReadError, Store, Timestamp,
 };
-use hazel_protocol::{KeysetId, PointBytes, QuoteId};
+use hazel_protocol::{KeysetId, PaymentMethod, PointBytes, QuoteId};
 
 use crate::migration::{Migration, Migrations};
 use crate::readers::Readers;
@@ -33,6 +33,7 @@ const MIGRATIONS: Migrations = Migrations {
     steps: &[
         Migration { name: "base", sql: include_str!("migrations/0001_base.sql") },
         Migration { name: "instances", sql: include_str!("migrations/0002_instances.sql") },
+        Migration { name: "rates and streams", sql: include_str!("migrations/0003_rates_and_streams.sql") },
     ],
 };
 
@@ -218,9 +219,9 @@ impl Store for MintStore {
         Ok(false)
     }
 
-    async fn cursor(&self) -> Result<u64, ReadError> {
-        let cursor = |row: &tokio_postgres::Row| crate::columns::Columns::of(row, "meta").unsigned("stream_cursor");
-        let found = read::all(&self.readers, sql::CURSOR, &[], cursor).await?.pop();
-        found.ok_or_else(|| ReadError::Corrupt("meta has no row".to_owned()))
+    async fn cursor(&self, method: &PaymentMethod) -> Result<u64, ReadError> {
+        let cursor = |row: &tokio_postgres::Row| crate::columns::Columns::of(row, "streams").unsigned("cursor");
+        // not a row: a stream of which nothing was credited has none
+        Ok(read::all(&self.readers, sql::CURSOR, &[&method.as_str()], cursor).await?.pop().unwrap_or(0))
     }
 }

@@ -39,13 +39,14 @@ macro_rules! books {
 
 macro_rules! mint_quote_columns {
     () => {
-        "quote_id, method, unit, amount, request, payment_hash, pubkey, expiry, created_at, updated_at, amount_paid, amount_issued"
+        "quote_id, method, unit, rate, amount, request, payment_hash, pubkey, expiry, created_at, updated_at, amount_paid, \
+         amount_issued"
     };
 }
 
 macro_rules! melt_quote_columns {
     () => {
-        "quote_id, method, unit, request, payment_hash, amount_msat, amount, fee_reserve, expiry, created_at, updated_at, \
+        "quote_id, method, unit, rate, request, payment_hash, amount_msat, amount, fee_reserve, expiry, created_at, updated_at, \
          status, operation_id, preimage"
     };
 }
@@ -105,11 +106,12 @@ statements! {
     /// only read, is as durable as its own by the time that it is told.
     MARK = "UPDATE hazel_schema SET version = version WHERE id = 1";
 
-    CURSOR = "SELECT stream_cursor FROM meta WHERE id = 1";
+    CURSOR = "SELECT cursor FROM streams WHERE method = $1";
     /// Every change of keysets and of the audit log begins with this, so that they come one after the other.
     LOCK_META = "SELECT id FROM meta WHERE id = 1 FOR UPDATE";
     BIND_SEED = "UPDATE meta SET seed_fingerprint = coalesce(seed_fingerprint, $1) WHERE id = 1 RETURNING seed_fingerprint";
-    MOVE_CURSOR = "UPDATE meta SET stream_cursor = $1 WHERE id = 1 AND stream_cursor < $1";
+    MOVE_CURSOR = "INSERT INTO streams (method, cursor) VALUES ($1, $2) \
+                   ON CONFLICT (method) DO UPDATE SET cursor = greatest(streams.cursor, excluded.cursor)";
 
     KEYSETS = keysets!("ORDER BY id");
     KEYSET = keysets!("WHERE keyset_id = $1");
@@ -145,7 +147,7 @@ statements! {
          ORDER BY created_at, quote_id LIMIT $2"
     );
     ADD_MINT_QUOTE = "INSERT INTO mint_quotes (quote_id, method, unit, amount, request, payment_hash, pubkey, expiry, created_at, \
-                      updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING";
+                      updated_at, rate) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING";
     CREDIT_MINT_QUOTE = concat!(
         "UPDATE mint_quotes SET amount_paid = $2, updated_at = greatest($3, updated_at + 1) WHERE quote_id = $1 RETURNING ",
         mint_quote_columns!()
@@ -165,7 +167,7 @@ statements! {
     MELT_QUOTE_IN_USE =
         concat!("SELECT ", melt_quote_columns!(), " FROM melt_quotes WHERE payment_hash = $1 AND status <> 'unpaid'");
     ADD_MELT_QUOTE = "INSERT INTO melt_quotes (quote_id, method, unit, request, payment_hash, amount_msat, amount, fee_reserve, \
-                      expiry, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
+                      expiry, created_at, updated_at, rate) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
                       ON CONFLICT (quote_id) DO NOTHING";
     MOVE_MELT_QUOTE = concat!(
         "UPDATE melt_quotes SET status = $2, operation_id = $3, preimage = $4, updated_at = greatest($5, updated_at + 1) \

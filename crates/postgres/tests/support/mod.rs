@@ -16,7 +16,7 @@ use hazel_mint::ports::{
 };
 use hazel_mint::store::contract::{Harness, Plant};
 use hazel_postgres::{MintStore, OpenOptions};
-use hazel_protocol::{KeysetId, PointBytes, QuoteId};
+use hazel_protocol::{KeysetId, PaymentMethod, PointBytes, QuoteId};
 use tokio_postgres::{Client, NoTls};
 
 /// The server, on which tests may make what they like.
@@ -242,7 +242,7 @@ impl Store for Ledger {
         self.reader().audit(before, limit).await
     }
 
-    async fn cursor(&self) -> Result<u64, ReadError> {
-        self.reader().cursor().await
+    async fn cursor(&self, method: &PaymentMethod) -> Result<u64, ReadError> {
+        self.reader().cursor(method).await
     }
 }

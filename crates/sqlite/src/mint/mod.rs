@@ -17,7 +17,7 @@ use hazel_mint::ports::{
     Applied, ApplyError, AuditRecord, Change, Conflict, Contents, KeysetRecord, KeysetTotals, KnownInput, KnownOutput,
     MeltQuote, MintQuote, Observer, OperationId, OperationRecord, ReadError, Store, Timestamp,
 };
-use hazel_protocol::{KeysetId, PointBytes, QuoteId};
+use hazel_protocol::{KeysetId, PaymentMethod, PointBytes, QuoteId};
 use rusqlite::Connection;
 
 use crate::database::{OpenError, OpenOptions};
@@ -37,6 +37,7 @@ const MIGRATIONS: Migrations = Migrations {
         Migration { name: "base", sql: include_str!("migrations/0001_base.sql") },
         Migration { name: "spare blanks", sql: include_str!("migrations/0002_spare_blanks.sql") },
         Migration { name: "imports and audit", sql: include_str!("migrations/0003_imports_and_audit.sql") },
+        Migration { name: "rates and streams", sql: include_str!("migrations/0004_rates_and_streams.sql") },
     ],
 };
 
@@ -177,7 +178,8 @@ impl Store for MintStore {
         Ok(self.engine.read(move |connection| read::audit(connection, before, limit)).await?)
     }
 
-    async fn cursor(&self) -> Result<u64, ReadError> {
-        Ok(self.engine.read(read::cursor).await?)
+    async fn cursor(&self, method: &PaymentMethod) -> Result<u64, ReadError> {
+        let method = method.clone();
+        Ok(self.engine.read(move |connection| read::cursor(connection, method.as_str())).await?)
     }
 }

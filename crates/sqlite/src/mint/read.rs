@@ -55,7 +55,8 @@ pub(super) fn audit(connection: &Connection, before: Option<u64>, limit: u32) ->
     all(connection, sql::AUDIT, params![before, limit], rows::audit_record)
 }
 
-pub(super) fn cursor(connection: &Connection) -> Result<u64, StoreFault> {
-    let cursor = one(connection, sql::META, [], |row| Columns::of(row, "meta").unsigned("stream_cursor"))?;
-    cursor.ok_or_else(|| StoreFault::corrupt("meta has no row"))
+pub(super) fn cursor(connection: &Connection, method: &str) -> Result<u64, StoreFault> {
+    let cursor = one(connection, sql::CURSOR, [method], |row| Columns::of(row, "streams").unsigned("cursor"))?;
+    // not a row: a stream of which nothing was credited has none
+    Ok(cursor.unwrap_or(0))
 }

@@ -24,7 +24,7 @@ macro_rules! keyset_columns {
 /// What is read of a mint quote.
 macro_rules! mint_quote_columns {
     () => {
-        "id, quote_id, method, unit, amount, request, payment_hash, pubkey, expiry, created_at, updated_at, amount_paid, \
+        "id, quote_id, method, unit, rate, amount, request, payment_hash, pubkey, expiry, created_at, updated_at, amount_paid, \
          amount_issued"
     };
 }
@@ -32,7 +32,7 @@ macro_rules! mint_quote_columns {
 /// What is read of a melt quote.
 macro_rules! melt_quote_columns {
     () => {
-        "id, quote_id, method, unit, request, payment_hash, amount_msat, amount, fee_reserve, expiry, created_at, \
+        "id, quote_id, method, unit, rate, request, payment_hash, amount_msat, amount, fee_reserve, expiry, created_at, \
          updated_at, status, operation_id, preimage"
     };
 }
@@ -72,9 +72,11 @@ macro_rules! blind_signatures {
 }
 
 statements! {
-    META = "SELECT seed_fingerprint, stream_cursor FROM meta WHERE id = 1";
+    META = "SELECT seed_fingerprint FROM meta WHERE id = 1";
     BIND_SEED = "UPDATE meta SET seed_fingerprint = ?1 WHERE id = 1";
-    MOVE_CURSOR = "UPDATE meta SET stream_cursor = max(stream_cursor, ?1) WHERE id = 1";
+    CURSOR = "SELECT cursor FROM streams WHERE method = ?1";
+    MOVE_CURSOR = "INSERT INTO streams (method, cursor) VALUES (?1, ?2) \
+                   ON CONFLICT (method) DO UPDATE SET cursor = max(cursor, excluded.cursor)";
 
     /// The whole of a small table.
     KEYSETS = concat!("SELECT ", keyset_columns!(), " FROM keysets ORDER BY id");
@@ -103,7 +105,7 @@ statements! {
          WHERE amount_paid = 0 AND expiry > ?1 ORDER BY created_at, quote_id LIMIT ?2) ORDER BY created_at, quote_id"
     );
     ADD_MINT_QUOTE = "INSERT INTO mint_quotes (quote_id, method, unit, amount, request, payment_hash, pubkey, expiry, \
-                      created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+                      created_at, updated_at, rate) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
     CREDIT_MINT_QUOTE = concat!(
         "UPDATE mint_quotes SET amount_paid = ?2, updated_at = max(?3, updated_at + 1) WHERE quote_id = ?1 RETURNING ",
         mint_quote_columns!()
@@ -124,7 +126,7 @@ statements! {
     MELT_QUOTE_IN_USE =
         concat!("SELECT ", melt_quote_columns!(), " FROM melt_quotes WHERE payment_hash = ?1 AND status <> 'unpaid'");
     ADD_MELT_QUOTE = "INSERT INTO melt_quotes (quote_id, method, unit, request, payment_hash, amount_msat, amount, fee_reserve, \
-                      expiry, created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+                      expiry, created_at, updated_at, rate) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
     MOVE_MELT_QUOTE = concat!(
         "UPDATE melt_quotes SET status = ?2, operation_id = ?3, preimage = ?4, updated_at = max(?5, updated_at + 1) \
          WHERE quote_id = ?1 RETURNING ",

@@ -13,7 +13,7 @@ use hazel_mint::ports::{
     MintQuote, Observer, OperationId, OperationRecord, ReadError, SignedRow, Store, Timestamp,
 };
 use hazel_mint::store::contract::{Harness, Plant};
-use hazel_protocol::{KeysetId, PointBytes, QuoteId};
+use hazel_protocol::{KeysetId, PaymentMethod, PointBytes, QuoteId};
 use hazel_sqlite::{MintStore, OpenOptions};
 use rusqlite::{Connection, params};
 use tempfile::TempDir;
@@ -202,7 +202,7 @@ impl Store for Disk {
         self.store.audit(before, limit).await
     }
 
-    async fn cursor(&self) -> Result<u64, ReadError> {
-        self.store.cursor().await
+    async fn cursor(&self, method: &PaymentMethod) -> Result<u64, ReadError> {
+        self.store.cursor(method).await
     }
 }

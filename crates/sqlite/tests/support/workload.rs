@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use hazel_mint::Rate;
 use hazel_mint::ports::{
     AddKeyset, Applied, ApplyError, BindSeed, Change, CreditMintQuote, DispatchMelt, InputRow, InputState, Issue,
     KeysetOrigin, KeysetRecord, MeltOutcome, MeltQuote, MeltQuoteStatus, MintQuote, OpenMeltQuote, OpenMintQuote,
@@ -106,6 +107,7 @@ fn minting(client: u32, n: u32) -> Vec<Change> {
         id: quote_id("mint", client, n),
         method: String::from("bolt11"),
         unit: CurrencyUnit::Sat,
+        rate: Rate::SAT,
         amount: Some(amount(16)),
         request: format!("{PLANTED_REQUEST}{client}x{n}"),
         payment_hash: hash(0x31, client, n),
@@ -160,6 +162,7 @@ fn melting(client: u32, n: u32) -> Vec<Change> {
         id: quote_id("melt", client, n),
         method: String::from("bolt11"),
         unit: CurrencyUnit::Sat,
+        rate: Rate::SAT,
         request: format!("{PLANTED_REQUEST}{client}y{n}"),
         payment_hash: hash(0x32, client, n),
         amount_msat: 3000,

@@ -8,11 +8,11 @@ use async_trait::async_trait;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use hazel_mint::ports::{
-    Capabilities, Environment, Invoice, NewInvoice, OperationId, PaidEvidence, Payment, PaymentProof, PaymentStatus,
-    Payments, PaymentsError, Portion, Refusal, Route, Settlement, Timestamp,
+    Capabilities, Environment, FixedRates, Invoice, NewInvoice, OperationId, PaidEvidence, Payment, PaymentProof,
+    PaymentStatus, Payments, PaymentsError, Portion, Refusal, Route, Settlement, Timestamp,
 };
 use hazel_mint::store::memory::MemoryStore;
-use hazel_mint::{LocalSigner, MintConfig, Ports};
+use hazel_mint::{Backends, LocalSigner, MintConfig, Ports};
 use hazel_protocol::crypto::{Curve, blind, unblind};
 use hazel_protocol::{
     Amount, BlindSignature, BlindedMessage, BlindingFactor, CurrencyUnit, KeysetId, PointBytes, Proof, Secret,
@@ -179,7 +179,11 @@ impl Served {
             ..config
         };
         let store = Arc::new(MemoryStore::new());
-        let ports = Ports { store, signer: Arc::new(signer), payments: Arc::<Node>::clone(&node), environment };
+        let methods = config.methods.iter().map(|config| config.method.clone());
+        let payments =
+            methods.fold(Backends::default(), |backends, method| backends.with(method, Arc::<Node>::clone(&node)));
+        let rates = Arc::new(FixedRates::default());
+        let ports = Ports { store, signer: Arc::new(signer), payments, rates, environment };
         let mint = Mint::open(config, ports).await.expect("an empty ledger");
         mint.start();
         let router = router(Arc::clone(&mint), server);

@@ -8,6 +8,7 @@ use hazel_protocol::{
     Witness, crypto::hash_to_curve,
 };
 
+use crate::Rate;
 use crate::ports::{
     AddKeyset, Administer, BindSeed, Change, CreditMintQuote, DispatchMelt, InputRow, Issue, KeysetOrigin,
     KeysetRecord, LatchKeyset, MeltOutcome, MeltQuote, MeltQuoteStatus, MintQuote, OpenMeltQuote, OpenMintQuote,
@@ -203,6 +204,7 @@ impl Minting {
             id: quote_id("mint", n),
             method: "bolt11".to_owned(),
             unit,
+            rate: Rate::SAT,
             amount: Some(Amount::from_u64(amounts.iter().sum())),
             request: format!("lnbc1mint{n}"),
             payment_hash: payment_hash(n),
@@ -386,6 +388,7 @@ pub(super) fn melt_quote(n: u32) -> MeltQuote {
         id: quote_id("melt", n),
         method: "bolt11".to_owned(),
         unit: CurrencyUnit::Sat,
+        rate: Rate::SAT,
         request: format!("lnbc1melt{n}"),
         payment_hash: payment_hash(50_000 + n),
         amount_msat: 7_500,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hazel_protocol::{KeysetId, PointBytes, QuoteId};
+use hazel_protocol::{KeysetId, PaymentMethod, PointBytes, QuoteId};
 
 use crate::ports::{
     Act, AuditRecord, Change, Contents, InputRow, KeysetRecord, KeysetTotals, KnownInput, KnownOutput, MeltQuote,
@@ -128,7 +128,7 @@ pub struct Snapshot {
     pub totals: Vec<(KeysetId, KeysetTotals)>,
     /// The audit log, newest first.
     pub audit: Vec<AuditRecord>,
-    /// The payment stream's cursor.
+    /// The cursor of the stream of `bolt11`.
     pub cursor: u64,
 }
 
@@ -148,7 +148,7 @@ impl Snapshot {
         snapshot.keysets = store.keysets().await.expect("keysets can be read");
         snapshot.totals = store.totals().await.expect("totals can be read");
         snapshot.read_audit(store).await;
-        snapshot.cursor = store.cursor().await.expect("the cursor can be read");
+        snapshot.cursor = store.cursor(&PaymentMethod::bolt11()).await.expect("the cursor can be read");
         snapshot
     }
 

@@ -14,8 +14,8 @@ use crate::ports::{
 pub(super) struct Ledger {
     /// The fingerprint of the seed it belongs to.
     pub(super) seed: Option<[u8; 32]>,
-    /// How far the payment stream has been read.
-    pub(super) cursor: u64,
+    /// How far the stream of each payment method has been read.
+    pub(super) cursors: BTreeMap<String, u64>,
     /// In the order they were added.
     pub(super) keysets: Vec<KeysetRecord>,
     /// One row for each keyset.
@@ -53,7 +53,7 @@ pub(super) type Rows<K, V> = BTreeMap<K, Option<V>>;
 #[derive(Default)]
 pub(super) struct Writes {
     pub(super) seed: Option<[u8; 32]>,
-    pub(super) cursor: Option<u64>,
+    pub(super) cursor: Option<(String, u64)>,
     /// The whole table, when a keyset changes.
     pub(super) keysets: Option<Vec<KeysetRecord>>,
     pub(super) totals: BTreeMap<KeysetId, KeysetTotals>,
@@ -91,7 +91,7 @@ impl Ledger {
     /// Writes the rows. Nothing here can fail.
     pub(super) fn commit(&mut self, writes: Writes) {
         self.seed = writes.seed.or(self.seed);
-        self.cursor = writes.cursor.unwrap_or(self.cursor);
+        self.cursors.extend(writes.cursor);
         if let Some(keysets) = writes.keysets {
             self.keysets = keysets;
         }

@@ -40,7 +40,8 @@ pub(super) fn credit(ledger: &Ledger, change: &CreditMintQuote) -> Outcome {
             writes.credits.insert(change.credit.clone(), change.quote.clone());
         }
     }
-    writes.cursor = change.cursor.filter(|cursor| *cursor > ledger.cursor);
+    let read = ledger.cursors.get(&quote.method).copied().unwrap_or(0);
+    writes.cursor = change.cursor.filter(|cursor| *cursor > read).map(|cursor| (quote.method.clone(), cursor));
     Ok((writes, Applied::MintQuote(credited)))
 }
 

@@ -10,7 +10,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use hazel_protocol::{KeysetId, PointBytes, QuoteId};
+use hazel_protocol::{KeysetId, PaymentMethod, PointBytes, QuoteId};
 
 use crate::ports::{
     Applied, ApplyError, AuditRecord, Change, Contents, KeysetRecord, KeysetTotals, KnownInput, KnownOutput, MeltQuote,
@@ -162,8 +162,8 @@ impl Store for MemoryStore {
         Ok(older.take(at_most(limit)).cloned().collect())
     }
 
-    async fn cursor(&self) -> Result<u64, ReadError> {
-        Ok(self.lock().cursor)
+    async fn cursor(&self, method: &PaymentMethod) -> Result<u64, ReadError> {
+        Ok(self.lock().cursors.get(method.as_str()).copied().unwrap_or(0))
     }
 }
 

@@ -28,6 +28,7 @@ pub(super) async fn open(tx: Tx<'_>, change: &OpenMeltQuote) -> Outcome {
     }
     refuse_invoice_in_use(tx, new).await?;
     let (id, unit, hash) = (new.id.as_str(), new.unit.as_str(), new.payment_hash.as_slice());
+    let rate = new.rate.to_string();
     let (msat, amount, reserve) = (
         stored(new.amount_msat, "an amount")?,
         stored(new.amount.to_u64(), "an amount")?,
@@ -50,6 +51,7 @@ pub(super) async fn open(tx: Tx<'_>, change: &OpenMeltQuote) -> Outcome {
         &expiry,
         &created_at,
         &updated_at,
+        &rate,
     ];
     if tx.run(sql::ADD_MELT_QUOTE, values).await? == 1 {
         return Ok(Applied::MeltQuote(new.clone()));

@@ -24,9 +24,20 @@ pub(super) async fn open(tx: Tx<'_>, change: &OpenMintQuote) -> Outcome {
         stored(new.created_at.to_unix(), "a time")?,
         stored(new.updated_at.to_unix(), "a time")?,
     );
-    let (id, unit) = (new.id.as_str(), new.unit.as_str());
-    let values: crate::session::Values<'_> =
-        &[&id, &new.method, &unit, &amount, &new.request.as_bytes(), &hash, &pubkey, &expiry, &created_at, &updated_at];
+    let (id, unit, rate) = (new.id.as_str(), new.unit.as_str(), new.rate.to_string());
+    let values: crate::session::Values<'_> = &[
+        &id,
+        &new.method,
+        &unit,
+        &amount,
+        &new.request.as_bytes(),
+        &hash,
+        &pubkey,
+        &expiry,
+        &created_at,
+        &updated_at,
+        &rate,
+    ];
     if tx.run(sql::ADD_MINT_QUOTE, values).await? == 1 {
         return Ok(Applied::MintQuote(new.clone()));
     }
@@ -64,7 +75,7 @@ pub(super) async fn credit(tx: Tx<'_>, change: &CreditMintQuote) -> Outcome {
         None => add_credit(tx, &quote, &change.credit, change.amount, change.now).await?,
     };
     if let Some(cursor) = change.cursor {
-        tx.run(sql::MOVE_CURSOR, &[&stored(cursor, "the payment stream's cursor")?]).await?;
+        tx.run(sql::MOVE_CURSOR, &[&quote.method, &stored(cursor, "the payment stream's cursor")?]).await?;
     }
     Ok(Applied::MintQuote(quote))
 }

@@ -36,6 +36,7 @@ pub(super) fn open(connection: &Connection, change: &OpenMeltQuote) -> Outcome {
         stored(new.expiry.to_unix(), "a quote's expiry")?,
         stored(new.created_at.to_unix(), "a time")?,
         stored(new.updated_at.to_unix(), "a time")?,
+        new.rate.to_string(),
     ];
     run_one(connection, sql::ADD_MELT_QUOTE, row, "a melt quote was not added")?;
     Ok(Applied::MeltQuote(new.clone()))

@@ -32,6 +32,7 @@ pub(super) fn open(connection: &Connection, change: &OpenMintQuote) -> Outcome {
         stored(new.expiry.to_unix(), "a quote's expiry")?,
         stored(new.created_at.to_unix(), "a time")?,
         stored(new.updated_at.to_unix(), "a time")?,
+        new.rate.to_string(),
     ];
     run_one(connection, sql::ADD_MINT_QUOTE, row, "a mint quote was not added")?;
     Ok(Applied::MintQuote(new.clone()))
@@ -47,7 +48,7 @@ pub(super) fn credit(connection: &Connection, change: &CreditMintQuote) -> Outco
     };
     if let Some(cursor) = change.cursor {
         let cursor = stored(cursor, "the payment stream's cursor")?;
-        run_one(connection, sql::MOVE_CURSOR, [cursor], "meta has no row")?;
+        run_one(connection, sql::MOVE_CURSOR, params![quote.method, cursor], "a cursor was not moved")?;
     }
     Ok(Applied::MintQuote(quote))
 }

@@ -2,9 +2,9 @@
 
 use hazel_protocol::{Amount, CurrencyUnit, QuoteId};
 
-use crate::ports::{Applied, Conflict, CreditMintQuote, MintQuote, OpenMintQuote};
+use crate::ports::{Applied, Conflict, CreditMintQuote, MeltQuote, MintQuote, OpenMeltQuote, OpenMintQuote};
 use crate::store::contract::Bench;
-use crate::store::contract::fixture::{Minting, NOW, payment_hash, quote_id, sat};
+use crate::store::contract::fixture::{Minting, NOW, melt_quote, payment_hash, quote_id, sat};
 
 cases!("mint quotes":
     an_opened_quote_is_kept_whole,
@@ -22,6 +22,8 @@ cases!("mint quotes":
     a_credit_that_does_not_fit_is_rejected,
     the_cursor_moves_with_a_credit_and_only_forward,
     the_cursor_moves_with_a_known_credit_too,
+    every_payment_method_has_a_cursor_of_its_own,
+    the_agreed_rate_is_kept,
     a_change_is_never_dated_before_the_last_one,
 );
 
@@ -200,4 +202,32 @@ async fn a_change_is_never_dated_before_the_last_one(bench: &Bench) {
     }
     bench.accept(minting.issue()).await;
     assert_eq!(bench.snapshot().await.mint_quotes[&minting.quote.id].updated_at, opened.plus(91));
+}
+
+async fn every_payment_method_has_a_cursor_of_its_own(bench: &Bench) {
+    let (one, mut other) = (Minting::new(1), Minting::new(2));
+    other.quote.method = "other_method".to_owned();
+    for (minting, cursor) in [(&one, 7), (&other, 3)] {
+        bench.accept(minting.open()).await;
+        bench.accept_twice(CreditMintQuote { cursor: Some(cursor), ..minting.credit() }).await;
+    }
+    let cursor = async |method: &str| bench.store().cursor(&method.parse().expect("a method")).await;
+    assert_eq!(cursor("bolt11").await, Ok(7));
+    assert_eq!(cursor("other_method").await, Ok(3));
+    assert_eq!(cursor("third").await, Ok(0));
+}
+
+/// To the last digit, and a quote at another rate is another offer.
+async fn the_agreed_rate_is_kept(bench: &Bench) {
+    let mut minting = Minting::new(1);
+    minting.quote.rate = "999999999999999989/999999999999999877".parse().expect("a rate");
+    bench.accept_twice(minting.open()).await;
+    assert_eq!(bench.snapshot().await.mint_quotes[&minting.quote.id].rate, minting.quote.rate);
+    minting.quote.rate = crate::Rate::SAT;
+    bench.refuse(minting.open(), Conflict::QuoteExists).await;
+    let quote = MeltQuote { rate: "20000/19".parse().expect("a rate"), ..melt_quote(1) };
+    bench.accept_twice(OpenMeltQuote { quote: quote.clone() }).await;
+    assert_eq!(bench.snapshot().await.melt_quotes[&quote.id].rate, quote.rate);
+    let other = MeltQuote { rate: crate::Rate::MSAT, ..quote };
+    bench.refuse(OpenMeltQuote { quote: other }, Conflict::QuoteExists).await;
 }

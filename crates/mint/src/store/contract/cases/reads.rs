@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use hazel_protocol::{PointBytes, QuoteId};
+use hazel_protocol::{PaymentMethod, PointBytes, QuoteId};
 
 use crate::ports::{Applied, Change, Conflict, Contents, MintQuote, Observer, OpenMintQuote, OperationId, Timestamp};
 use crate::store::contract::Bench;
@@ -35,7 +35,7 @@ async fn an_empty_ledger_knows_nothing(bench: &Bench) {
     assert_eq!(store.melt_quote(&quote_id("melt", 1)).await, Ok(None));
     assert_eq!(store.keysets().await, Ok(vec![]));
     assert_eq!(store.totals().await, Ok(vec![]));
-    assert_eq!(store.cursor().await, Ok(0));
+    assert_eq!(store.cursor(&PaymentMethod::bolt11()).await, Ok(0));
 }
 
 async fn answers_follow_the_keys(bench: &Bench) {
