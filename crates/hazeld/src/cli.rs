@@ -2,11 +2,14 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
 use hazel_lightning::fake::{Behaviour, Settle};
+use hazel_mint::Rate;
+use hazel_protocol::{CurrencyUnit, PaymentMethod, UnitError};
 
-use crate::config::{DatabaseUrl, Level, LogFormat};
+use crate::config::{DatabaseUrl, Level, LogFormat, rate_of};
 
 /// The address of `hazeld dev` when none is given.
 const DEV_LISTEN: &str = "127.0.0.1:3338";
@@ -217,7 +220,14 @@ pub(crate) struct DevArgs {
     /// The fake Lightning node's ledger. Without it, lightning.sqlite in the data folder.
     #[arg(long, value_name = "FILE")]
     pub(crate) fake_ledger: Option<PathBuf>,
-    /// The fee per input, in thousandths of a sat (NUT-02).
+    /// A unit of the mint, and the msat that one of it is worth (usd in cents): `sat`, `usd=10526.31`, `points=5001/2`. Again for each unit;
+    /// without it, sat alone.
+    #[arg(long = "unit", value_name = "NAME[=RATE]")]
+    pub(crate) units: Vec<UnitArg>,
+    /// A payment method beside bolt11, served by a fake node of its own. Again for each method.
+    #[arg(long = "method", value_name = "NAME")]
+    pub(crate) methods: Vec<PaymentMethod>,
+    /// The fee per input, in thousandths of the unit (NUT-02).
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) input_fee_ppk: u64,
     /// How log lines look; without it, text.
@@ -232,6 +242,26 @@ pub(crate) struct DevArgs {
     /// How the fake Lightning node behaves.
     #[command(flatten)]
     pub(crate) fake: FakeArgs,
+}
+
+/// A unit and its rate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct UnitArg {
+    /// The unit.
+    pub(crate) unit: CurrencyUnit,
+    /// Its rate; `None` for bitcoin's own units.
+    pub(crate) rate: Option<Rate>,
+}
+
+impl FromStr for UnitArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, rate) = text.split_once('=').map_or((text, None), |(name, rate)| (name, Some(rate)));
+        let unit = name.parse().map_err(|error: UnitError| error.to_string())?;
+        let rate = rate_of(&unit, rate)?;
+        Ok(Self { unit, rate })
+    }
 }
 
 /// How the fake Lightning node behaves; for tests, and not shown. What is not given is the node's default.

@@ -1,13 +1,17 @@
 //! `hazeld dev`: a mint for trying things out, whole from one command. No real money, and only for this machine.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use hazel_mint::MintConfig;
+use hazel_mint::{MethodConfig, MintConfig, UnitConfig};
+use hazel_protocol::PaymentMethod;
 use tracing::debug;
 
 use crate::admin;
-use crate::cli::DevArgs;
-use crate::config::{AdminListener, Config, Database, DatabaseUrl, Fake, Http, Log, SecretSource};
+use crate::cli::{DevArgs, UnitArg};
+use crate::config::{
+    AdminListener, Config, Database, DatabaseUrl, Fake, Http, Log, SecretSource, distinct, ledger_of,
+};
 use crate::failure::Failure;
 use crate::seed::private_folder;
 use crate::wiring::{Plan, SeedPolicy};
@@ -28,23 +32,34 @@ pub(crate) fn plan(args: DevArgs) -> Result<Plan, Failure> {
     private_folder(&folder)
         .map_err(|error| Failure::Usage(format!("cannot make the data folder {}: {error}", folder.display())))?;
     let seed = args.seed_file.clone().unwrap_or_else(|| folder.join("seed"));
-    let config = config(args, &folder, &seed);
+    let config = config(args, &folder, &seed).map_err(Failure::Usage)?;
     debug!(folder = %folder.display(), "planned");
     Ok(Plan { banner: Some(banner(&folder, &config, &seed)), config, seed: SeedPolicy::MakeWhenEmpty(seed) })
 }
 
-fn config(args: DevArgs, folder: &Path, seed: &Path) -> Config {
+fn config(args: DevArgs, folder: &Path, seed: &Path) -> Result<Config, String> {
     let mut mint = MintConfig::default();
     mint.info.name = Some("Hazel dev mint".to_owned());
     mint.info.description = Some("For trying things out. Its money is not real.".to_owned());
     mint.payment_timeout_secs = args.payment_timeout_secs.unwrap_or(mint.payment_timeout_secs);
+    if !args.units.is_empty() {
+        mint.units = units(&args.units)?;
+    }
     for unit in &mut mint.units {
         unit.input_fee_ppk = args.input_fee_ppk;
     }
+    mint.methods.extend(args.methods.iter().cloned().map(MethodConfig::new));
+    distinct(&mint.methods)?;
     let mut lightning = Fake::in_file(args.fake_ledger.unwrap_or_else(|| folder.join("lightning.sqlite")));
     args.fake.bend(&mut lightning.behaviour);
-    Config {
+    let of_method = |method: PaymentMethod| {
+        let fake = Fake { ledger: folder.join(ledger_of(&method)), ..lightning.clone() };
+        (method, fake)
+    };
+    Ok(Config {
         mint,
+        rates: args.units.into_iter().filter_map(|unit| Some((unit.unit, unit.rate?))).collect(),
+        other_methods: args.methods.into_iter().map(of_method).collect(),
         http: Http::at(args.listen),
         admin: Some(AdminListener {
             listen: args.admin_listen,
@@ -56,7 +71,15 @@ fn config(args: DevArgs, folder: &Path, seed: &Path) -> Config {
         imported_keysets: Vec::new(),
         lightning,
         log: Log { format: args.log_format, level: args.log_level },
+    })
+}
+
+fn units(args: &[UnitArg]) -> Result<Vec<UnitConfig>, String> {
+    let distinct: BTreeSet<_> = args.iter().map(|arg| &arg.unit).collect();
+    if distinct.len() != args.len() {
+        return Err("--unit is there twice for the same unit".to_owned());
     }
+    Ok(args.iter().map(|arg| UnitConfig::new(arg.unit.clone())).collect())
 }
 
 /// The user's data folder as the platform has it, or one in the working folder when there is none.

@@ -12,7 +12,7 @@ use hazel_http::server;
 use hazel_lightning::fake::{FakeConfig, FakeNode, SystemWorld};
 use hazel_mint::ports::{ApplyError, Environment, ReadError, Store};
 use hazel_mint::signer::LocalSigner;
-use hazel_mint::{Mint, OpenError, Ports};
+use hazel_mint::{Backends, Mint, OpenError, Ports};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
@@ -112,7 +112,7 @@ async fn open_mint(
     environment: Arc<dyn Environment>,
 ) -> Result<Arc<Mint>, Failure> {
     let seed = obtain_seed(&plan.seed, &*store, &plan.config.database).await?;
-    let payments = Arc::new(open_node(&plan.config.lightning)?);
+    let payments = open_backends(&plan.config)?;
     let mut entropy = [0; 32];
     environment.fill_random(&mut entropy);
     let signer = LocalSigner::new(seed, &entropy, Arc::clone(&environment))
@@ -120,11 +120,22 @@ async fn open_mint(
     let imports = import::read_keys(&plan.config.imported_keysets)?;
     let imported: Vec<_> = imports.iter().map(|import| import.id).collect();
     let signer = imports.into_iter().fold(signer, |signer, import| signer.with_import(import.id, import.keys));
-    let ports = Ports { store, signer: Arc::new(signer), payments, environment };
+    let rates = Arc::new(plan.config.rates.clone());
+    let ports = Ports { store, signer: Arc::new(signer), payments, rates, environment };
     let mint = Mint::open(plan.config.mint.clone(), ports).await.map_err(|error| open_failure(&error))?;
     import::demand_known(&mint.keyring(), &imported)?;
     warn_of_other_fees(&plan.config, &mint);
     Ok(mint)
+}
+
+/// Who serves each payment method.
+fn open_backends(config: &Config) -> Result<Backends, Failure> {
+    let mut backends = Backends::default();
+    for method in config.mint.methods.iter().map(|config| &config.method) {
+        let node = open_node(config.other_methods.get(method).unwrap_or(&config.lightning))?;
+        backends = backends.with(method.clone(), Arc::new(node));
+    }
+    Ok(backends)
 }
 
 fn open_node(fake: &Fake) -> Result<FakeNode, Failure> {

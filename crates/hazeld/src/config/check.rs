@@ -9,15 +9,15 @@ use std::time::Duration;
 
 use hazel_http::server::RateConfig;
 use hazel_lightning::fake::Settle;
-use hazel_mint::ports::Timestamp;
-use hazel_mint::{Doors, InfoConfig, Limits, MAX_INPUT_FEE_PPK, MintConfig, QuoteLimits, UnitConfig};
-use hazel_protocol::{Amount, CurrencyUnit, MAX_BATCH, MAX_INPUTS, MAX_KEYS_PER_KEYSET, MAX_OUTPUTS};
+use hazel_mint::{Doors, InfoConfig, Limits, MintConfig};
+use hazel_protocol::{Amount, MAX_BATCH, MAX_INPUTS, MAX_OUTPUTS};
 use ipnet::IpNet;
 
 use super::file::{
     AdminSection, DatabaseSection, File, HttpSection, ImportedKeysetSection, LightningSection, LimitsSection,
-    LogSection, MintSection, RateSection, SeedSection, UnitSection,
+    LogSection, MethodSection, MintSection, RateSection, SeedSection, UnitSection,
 };
+use super::methods;
 use super::{AdminListener, Config, Database, Fake, Http, Level, Log, LogFormat, SecretSource};
 
 /// Where the API listens when nothing is said.
@@ -31,21 +31,32 @@ const MAX_SECS: u32 = 30 * 24 * 3_600;
 
 /// Makes a [`Config`] of a file's values, or says in one sentence why not. Paths are relative to `folder`.
 pub(super) fn judge(file: File, folder: &Path) -> Result<Config, String> {
+    let rates = methods::rates(&file.unit)?;
+    let mint = mint(file.mint, file.unit, &file.method, &file.limits)?;
+    let lightning = lightning(file.lightning, folder)?;
     Ok(Config {
-        mint: mint(file.mint, file.unit, &file.limits)?,
+        mint,
+        rates,
+        other_methods: methods::other_fakes(file.method, &lightning, folder)?,
         http: http(&file.http, &file.rate)?,
         admin: admin(file.admin, folder)?,
         database: database(file.database, folder)?,
         seed: seed(file.seed, folder)?,
         imported_keysets: imported_keysets(file.imported_keyset, folder)?,
-        lightning: lightning(file.lightning, folder)?,
+        lightning,
         log: log(&file.log),
     })
 }
 
-fn mint(section: MintSection, units: Vec<UnitSection>, limits: &LimitsSection) -> Result<MintConfig, String> {
+fn mint(
+    section: MintSection,
+    units: Vec<UnitSection>,
+    methods: &[MethodSection],
+    limits: &LimitsSection,
+) -> Result<MintConfig, String> {
     let default = MintConfig::default();
     let limits = self::limits(limits)?;
+    let units = if units.is_empty() { default.units.clone() } else { methods::units(units, limits.quotes())? };
     let seconds = |key: &str, value: Option<u32>, default: u32| match value {
         Some(secs) if secs == 0 || secs > MAX_SECS => Err(format!("mint.{key} must be from 1 to {MAX_SECS}")),
         value => Ok(value.unwrap_or(default)),
@@ -58,7 +69,8 @@ fn mint(section: MintSection, units: Vec<UnitSection>, limits: &LimitsSection) -
             section.payment_timeout_secs,
             default.payment_timeout_secs,
         )?,
-        units: if units.is_empty() { default.units.clone() } else { self::units(units, limits.quotes())? },
+        methods: methods::methods(methods, &units, limits.quotes())?,
+        units,
         limits,
         doors: doors(&section),
         info: info(section),
@@ -88,71 +100,6 @@ fn info(section: MintSection) -> InfoConfig {
     }
 }
 
-fn units(sections: Vec<UnitSection>, limits: QuoteLimits) -> Result<Vec<UnitConfig>, String> {
-    let mut seen = BTreeSet::new();
-    let mut units = Vec::with_capacity(sections.len());
-    for section in sections {
-        if !seen.insert(section.unit.clone()) {
-            return Err(format!("there are two [[unit]] sections for '{}'", section.unit));
-        }
-        units.push(unit(section, limits)?);
-    }
-    Ok(units)
-}
-
-fn unit(section: UnitSection, limits: QuoteLimits) -> Result<UnitConfig, String> {
-    let name = section.unit.clone();
-    if !matches!(name, CurrencyUnit::Sat | CurrencyUnit::Msat) {
-        return Err(format!("unit '{name}' has no exchange rate to Lightning: only sat and msat can be used"));
-    }
-    if section.input_fee_ppk > MAX_INPUT_FEE_PPK {
-        return Err(format!("unit '{name}': input_fee_ppk must be at most {MAX_INPUT_FEE_PPK}"));
-    }
-    let quotes = quotes_of_unit(&section, limits)?;
-    let mut unit = UnitConfig::new(section.unit);
-    unit.quotes = Some(quotes);
-    if let Some(values) = section.denominations {
-        unit.denominations = denominations(&name, &values)?;
-    }
-    unit.input_fee_ppk = section.input_fee_ppk;
-    unit.final_expiry = section.final_expiry.map(Timestamp::from_unix);
-    Ok(unit)
-}
-
-/// What a unit does not set is as in `[limits]`.
-fn quotes_of_unit(section: &UnitSection, limits: QuoteLimits) -> Result<QuoteLimits, String> {
-    let amount = |value: Option<u64>, default: Amount| value.map_or(default, Amount::from_u64);
-    let quotes = QuoteLimits {
-        mint_min: amount(section.mint_min, limits.mint_min),
-        mint_max: amount(section.mint_max, limits.mint_max),
-        melt_min: amount(section.melt_min, limits.melt_min),
-        melt_max: amount(section.melt_max, limits.melt_max),
-    };
-    in_order(quotes, &format!("unit '{}': ", section.unit)).map(|()| quotes)
-}
-
-/// That the least is something and not above the most; `place` is where the settings stand.
-fn in_order(quotes: QuoteLimits, place: &str) -> Result<(), String> {
-    for (name, min, max) in [("mint", quotes.mint_min, quotes.mint_max), ("melt", quotes.melt_min, quotes.melt_max)] {
-        if min.is_zero() || min > max {
-            return Err(format!("{place}{name}_min must be at least 1 and at most {place}{name}_max"));
-        }
-    }
-    Ok(())
-}
-
-/// A keyset needs a key of value 1, or most amounts could not be paid out.
-fn denominations(name: &CurrencyUnit, values: &[u64]) -> Result<Vec<Amount>, String> {
-    let distinct: BTreeSet<u64> = values.iter().copied().collect();
-    if distinct.len() != values.len() {
-        return Err(format!("unit '{name}': a denomination is given twice"));
-    }
-    if !distinct.contains(&1) || distinct.contains(&0) || distinct.len() > MAX_KEYS_PER_KEYSET {
-        return Err(format!("unit '{name}': denominations are at most {MAX_KEYS_PER_KEYSET}, with 1 and without 0"));
-    }
-    Ok(distinct.into_iter().map(Amount::from_u64).collect())
-}
-
 fn limits(section: &LimitsSection) -> Result<Limits, String> {
     let default = Limits::default();
     let amount = |value: Option<u64>, default: Amount| value.map_or(default, Amount::from_u64);
@@ -165,7 +112,7 @@ fn limits(section: &LimitsSection) -> Result<Limits, String> {
         melt_min: amount(section.melt_min, default.melt_min),
         melt_max: amount(section.melt_max, default.melt_max),
     };
-    in_order(limits.quotes(), "limits.").map(|()| limits)
+    methods::in_order(limits.quotes(), "limits.").map(|()| limits)
 }
 
 fn count(key: &str, value: Option<usize>, default: usize, most: usize) -> Result<usize, String> {

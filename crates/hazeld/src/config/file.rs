@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use hazel_protocol::CurrencyUnit;
+use hazel_protocol::{CurrencyUnit, PaymentMethod};
 use serde::Deserialize;
 
 use super::values::{Backend, DatabaseUrl, Durability, Level, LogFormat};
@@ -16,6 +16,7 @@ use super::values::{Backend, DatabaseUrl, Durability, Level, LogFormat};
 pub(super) struct File {
     pub(super) mint: MintSection,
     pub(super) unit: Vec<UnitSection>,
+    pub(super) method: Vec<MethodSection>,
     pub(super) imported_keyset: Vec<ImportedKeysetSection>,
     pub(super) limits: LimitsSection,
     pub(super) http: HttpSection,
@@ -60,10 +61,34 @@ pub(super) struct ContactSection {
 #[serde(deny_unknown_fields)]
 pub(super) struct UnitSection {
     pub(super) unit: CurrencyUnit,
+    pub(super) rate: Option<String>,
     pub(super) denominations: Option<Vec<u64>>,
     #[serde(default)]
     pub(super) input_fee_ppk: u64,
     pub(super) final_expiry: Option<u64>,
+    pub(super) mint_min: Option<u64>,
+    pub(super) mint_max: Option<u64>,
+    pub(super) melt_min: Option<u64>,
+    pub(super) melt_max: Option<u64>,
+}
+
+/// `[[method]]`: one payment method.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MethodSection {
+    pub(super) method: PaymentMethod,
+    pub(super) name: Option<String>,
+    pub(super) units: Option<Vec<CurrencyUnit>>,
+    pub(super) ledger: Option<PathBuf>,
+    #[serde(default)]
+    pub(super) limits: Vec<PairSection>,
+}
+
+/// `[[method.limits]]`: what quotes of one method in one unit may ask for.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PairSection {
+    pub(super) unit: CurrencyUnit,
     pub(super) mint_min: Option<u64>,
     pub(super) mint_max: Option<u64>,
     pub(super) melt_min: Option<u64>,

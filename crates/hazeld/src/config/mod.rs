@@ -11,9 +11,11 @@
 mod check;
 mod error;
 mod file;
+mod methods;
 mod overrides;
 mod values;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::net::SocketAddr;
@@ -22,9 +24,12 @@ use std::path::{Path, PathBuf};
 use hazel_http::server::{ListenConfig, ServerConfig};
 use hazel_lightning::fake::{Behaviour, Settle};
 use hazel_mint::MintConfig;
+use hazel_mint::ports::FixedRates;
+use hazel_protocol::PaymentMethod;
 use toml::Table;
 
 pub(crate) use error::ConfigError;
+pub(crate) use methods::{distinct, ledger_of, rate_of};
 pub(crate) use values::{DatabaseUrl, Durability, Level, LogFormat, PostgresUrl};
 
 use file::File;
@@ -41,6 +46,8 @@ pub(crate) struct Config {
     pub(crate) http: Http,
     /// The operator's surface, if there is to be one.
     pub(crate) admin: Option<AdminListener>,
+    /// What units are worth that are not bitcoin's own.
+    pub(crate) rates: FixedRates,
     /// The ledger.
     pub(crate) database: Database,
     /// Where the words are.
@@ -49,6 +56,8 @@ pub(crate) struct Config {
     pub(crate) imported_keysets: Vec<PathBuf>,
     /// The fake Lightning node.
     pub(crate) lightning: Fake,
+    /// The fake nodes that serve payment methods other than bolt11.
+    pub(crate) other_methods: BTreeMap<PaymentMethod, Fake>,
     /// The log.
     pub(crate) log: Log,
 }

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
+use hazel_mint::Rate;
 use hazel_protocol::{Amount, CurrencyUnit};
 
 use super::*;
@@ -185,7 +186,7 @@ fn what_is_missing_or_contradicts_is_said() {
         ("[http]\nrequest_timeout_secs = 0\n", "http.request_timeout_secs"),
         ("[mint]\nmelt_quote_secs = 0\n", "mint.melt_quote_secs"),
         ("[[unit]]\nunit = \"sat\"\n[[unit]]\nunit = \"sat\"\n", "two [[unit]]"),
-        ("[[unit]]\nunit = \"usd\"\n", "exchange rate"),
+        ("[[unit]]\nunit = \"usd\"\n", "its rate is missing"),
         ("[[unit]]\nunit = \"sat\"\ninput_fee_ppk = 1001\n", "input_fee_ppk"),
         ("[[unit]]\nunit = \"sat\"\ndenominations = [2, 4]\n", "denominations"),
         ("[[unit]]\nunit = \"sat\"\ndenominations = [1, 1]\n", "given twice"),
@@ -265,8 +266,59 @@ fn a_unit_has_the_limits_it_sets_and_the_others_of_the_mint() {
         "[limits]\nmint_max = 9\nmelt_max = 8\n[[unit]]\nunit = \"sat\"\n[[unit]]\nunit = \"msat\"\nmint_max = 7000\n";
     let mint = read(&format!("{LEAST}{text}")).expect("both units").mint;
     let most = |unit| {
-        let quotes = mint.quote_limits(&unit);
+        let quotes = mint.quote_limits("bolt11", &unit);
         (quotes.mint_max.to_u64(), quotes.melt_max.to_u64())
     };
     assert_eq!((most(CurrencyUnit::Sat), most(CurrencyUnit::Msat)), ((9, 8), (7_000, 8)));
+}
+
+#[test]
+fn a_unit_has_a_rate_exactly_unless_it_is_bitcoins_own() {
+    let rate = |unit: &str, rate: &str| format!("{LEAST}[[unit]]\nunit = \"{unit}\"\nrate = {rate}\n");
+    for text in ["\"1052.50\"", "\"2105/2\""] {
+        let rates = read(&rate("usd", text)).expect("a rate").rates;
+        let expected = [(CurrencyUnit::Usd, Rate::new(2_105, 2).expect("in range"))];
+        assert_eq!(rates, expected.into_iter().collect(), "{text}");
+    }
+    for (unit, text, said) in [
+        ("sat", "\"1000\"", "nobody can set"),
+        ("auth", "\"1000\"", "no money"),
+        ("usd", "\"0.5\"", "from 1 to"),
+        ("usd", "\"1e3\"", "a number of msat"),
+        ("usd", "\"1/0\"", "from 1 to"),
+        ("usd", "1052.5", "expected a string"),
+    ] {
+        let refused = refusal(&rate(unit, text));
+        assert!(refused.contains(said), "{refused}");
+    }
+    let missing = refusal(&format!("{LEAST}[[unit]]\nunit = \"points\"\n"));
+    assert!(missing.contains("unit 'points'") && missing.contains("rate"), "{missing}");
+}
+
+#[test]
+fn methods_have_units_and_limits_of_their_own() {
+    let units = "[[unit]]\nunit = \"sat\"\n[[unit]]\nunit = \"usd\"\nrate = \"1000\"\nmint_max = 50\n";
+    let with = |methods: &str| format!("{LEAST}{units}{methods}");
+    let counter = "[[method]]\nmethod = \"bolt11\"\n[[method]]\nmethod = \"counter-1\"\nname = \"The counter\"\nunits = [\"usd\"]\n\
+                   [[method.limits]]\nunit = \"usd\"\nmelt_max = 9\n";
+    let config = read(&with(counter)).expect("two methods");
+    let quotes = config.mint.quote_limits("counter-1", &CurrencyUnit::Usd);
+    assert_eq!((quotes.mint_max.to_u64(), quotes.melt_max.to_u64()), (50, 9));
+    assert_eq!(config.mint.quote_limits("bolt11", &CurrencyUnit::Usd).melt_max.to_u64(), 100_000_000);
+    let ledgers: Vec<_> = config.other_methods.values().map(|fake| fake.ledger.clone()).collect();
+    assert_eq!(ledgers, [Path::new("/etc/hazel/method-counter-1.sqlite")]);
+    for (methods, said) in [
+        ("[[method]]\nmethod = \"quote\"\n", "cannot have the name"),
+        ("[[method]]\nmethod = \"A b\"\n", "a-z"),
+        ("[[method]]\nmethod = \"a\"\n[[method]]\nmethod = \"a\"\n", "twice"),
+        ("[[method]]\nmethod = \"a\"\nunits = []\n", "empty"),
+        ("[[method]]\nmethod = \"a\"\nunits = [\"eur\"]\n", "no [[unit]] section for 'eur'"),
+        ("[[method]]\nmethod = \"a\"\nunits = [\"sat\"]\n[[method.limits]]\nunit = \"usd\"\n", "and not the unit"),
+        ("[[method]]\nmethod = \"a\"\n[[method.limits]]\nunit = \"usd\"\nmint_min = 51\n", "mint_min must be"),
+        ("[[method]]\nmethod = \"bolt11\"\nledger = \"x\"\n", "lightning.ledger"),
+        ("[[method]]\nmethod = \"a\"\nledger = \"lightning.sqlite\"\n", "the same ledger"),
+    ] {
+        let refused = refusal(&with(methods));
+        assert!(refused.contains(said), "{methods}: {refused}");
+    }
 }

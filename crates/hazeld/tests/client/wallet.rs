@@ -22,6 +22,8 @@ pub(crate) struct Wallet {
     pub(crate) api: Api,
     pub(crate) keyset: KeysetId,
     pub(crate) fee_ppk: u64,
+    unit: CurrencyUnit,
+    method: String,
     keys: KeysetKeys,
     seed: [u8; 64],
     counter: Arc<AtomicU64>,
@@ -44,15 +46,22 @@ impl Draft {
 impl Wallet {
     /// Opens a wallet whose secrets follow from `seed`.
     pub(crate) async fn open(url: &str, seed: u8) -> Self {
+        Self::open_in(url, seed, CurrencyUnit::Sat).await
+    }
+
+    /// As [`open`](Self::open), with money of another unit.
+    pub(crate) async fn open_in(url: &str, seed: u8, unit: CurrencyUnit) -> Self {
         let api = Api::new(url);
         let keys: KeysResponse = api.get("/v1/keys").await.ok();
-        let keyset = keys.keysets.iter().find(|keyset| keyset.unit == CurrencyUnit::Sat && keyset.active);
-        let keyset = keyset.expect("a sat keyset").clone();
+        let keyset = keys.keysets.iter().find(|keyset| keyset.unit == unit && keyset.active);
+        let keyset = keyset.expect("a keyset of the unit").clone();
         keyset.verify_id().expect("the id follows from the keys");
         Self {
             api,
             keyset: keyset.id,
             fee_ppk: keyset.input_fee_ppk,
+            unit,
+            method: "bolt11".to_owned(),
             keys: keyset.keys,
             seed: [seed; 64],
             counter: Arc::default(),
@@ -63,10 +72,15 @@ impl Wallet {
     /// The same wallet with the keyset that signs now. It goes on counting, so that no secret comes twice.
     pub(crate) async fn refreshed(&self) -> Self {
         let keys: KeysResponse = self.api.get("/v1/keys").await.ok();
-        let keyset = keys.keysets.into_iter().find(|keyset| keyset.unit == CurrencyUnit::Sat && keyset.active);
-        let keyset = keyset.expect("a sat keyset");
+        let keyset = keys.keysets.into_iter().find(|keyset| keyset.unit == self.unit && keyset.active);
+        let keyset = keyset.expect("a keyset of the unit");
         keyset.verify_id().expect("the id follows from the keys");
         Self { keyset: keyset.id, fee_ppk: keyset.input_fee_ppk, keys: keyset.keys, ..self.clone() }
+    }
+
+    /// The same wallet, paying and paid by another method.
+    pub(crate) fn by(&self, method: &str) -> Self {
+        Self { method: method.to_owned(), ..self.clone() }
     }
 
     /// The same wallet, talking to the mint at another address.
@@ -164,11 +178,11 @@ impl Wallet {
     pub(crate) async fn mint_quote(&self, amount: u64) -> MintQuoteBolt11Response {
         let request = MintQuoteBolt11Request {
             amount: Amount::from_u64(amount),
-            unit: CurrencyUnit::Sat,
+            unit: self.unit.clone(),
             description: None,
             pubkey: None,
         };
-        self.api.post("/v1/mint/quote/bolt11", &request).await.ok()
+        self.api.post(&format!("/v1/mint/quote/{}", self.method), &request).await.ok()
     }
 
     /// Waits until the fake node has paid the quote's invoice.
@@ -185,7 +199,7 @@ impl Wallet {
 
     pub(crate) async fn mint_quote_state(&self, quote: &QuoteId) -> MintQuoteState {
         let quote: MintQuoteBolt11Response =
-            self.api.get(&format!("/v1/mint/quote/bolt11/{}", quote.as_str())).await.ok();
+            self.api.get(&format!("/v1/mint/quote/{}/{}", self.method, quote.as_str())).await.ok();
         quote.state
     }
 
@@ -209,7 +223,8 @@ impl Wallet {
 
     async fn mint_into(&self, amount: u64, draft: &Draft) -> Vec<Proof> {
         let quote = self.paid_quote(amount).await;
-        let answer: MintResponse = self.api.post("/v1/mint/bolt11", &issue_request(&quote, draft)).await.ok();
+        let answer: MintResponse =
+            self.api.post(&format!("/v1/mint/{}", self.method), &issue_request(&quote, draft)).await.ok();
         self.finish_all(draft, &answer.signatures)
     }
 
@@ -220,7 +235,7 @@ impl Wallet {
     }
 
     pub(crate) async fn try_issue(&self, quote: &QuoteId, draft: &Draft) -> Option<Answer> {
-        self.api.try_post("/v1/mint/bolt11", &issue_request(quote, draft)).await
+        self.api.try_post(&format!("/v1/mint/{}", self.method), &issue_request(quote, draft)).await
     }
 
     pub(crate) async fn try_swap(&self, inputs: &[Proof], draft: &Draft) -> Option<Answer> {
@@ -235,12 +250,12 @@ impl Wallet {
     }
 
     pub(crate) async fn melt_quote(&self, request: &str) -> MeltQuoteBolt11Response {
-        let request = MeltQuoteBolt11Request { request: request.to_owned(), unit: CurrencyUnit::Sat, options: None };
-        self.api.post("/v1/melt/quote/bolt11", &request).await.ok()
+        let request = MeltQuoteBolt11Request { request: request.to_owned(), unit: self.unit.clone(), options: None };
+        self.api.post(&format!("/v1/melt/quote/{}", self.method), &request).await.ok()
     }
 
     pub(crate) async fn melt_quote_now(&self, quote: &QuoteId) -> MeltQuoteBolt11Response {
-        self.api.get(&format!("/v1/melt/quote/bolt11/{}", quote.as_str())).await.ok()
+        self.api.get(&format!("/v1/melt/quote/{}/{}", self.method, quote.as_str())).await.ok()
     }
 
     pub(crate) async fn try_melt(&self, quote: &QuoteId, inputs: &[Proof], blanks: &Draft) -> Option<Answer> {
@@ -250,7 +265,7 @@ impl Wallet {
             outputs: Some(blanks.outputs()),
             prefer_async: false,
         };
-        self.api.try_post("/v1/melt/bolt11", &request).await
+        self.api.try_post(&format!("/v1/melt/{}", self.method), &request).await
     }
 
     /// NUT-07, one state for each proof.
