@@ -9,9 +9,7 @@ use tracing::debug;
 
 use crate::admin;
 use crate::cli::{DevArgs, UnitArg};
-use crate::config::{
-    AdminListener, Config, Database, DatabaseUrl, Fake, Http, Log, SecretSource, distinct, ledger_of,
-};
+use crate::config::{AdminListener, Config, Database, DatabaseUrl, Fake, Http, Log, SecretSource, distinct, ledger_of};
 use crate::failure::Failure;
 use crate::seed::private_folder;
 use crate::wiring::{Plan, SeedPolicy};

@@ -95,17 +95,17 @@ impl Rate {
 
     /// What `msat` that arrived are worth, rounded down.
     pub fn arrived(self, msat: u64) -> Amount {
-        self.amount(u128::from(msat) * u128::from(self.units) / u128::from(self.msat))
+        amount(u128::from(msat) * u128::from(self.units) / u128::from(self.msat))
     }
 
     /// What has to be given for `msat`, rounded up.
     pub fn owed(self, msat: u64) -> Amount {
-        self.amount((u128::from(msat) * u128::from(self.units)).div_ceil(self.msat.into()))
+        amount((u128::from(msat) * u128::from(self.units)).div_ceil(self.msat.into()))
     }
+}
 
-    fn amount(self, units: u128) -> Amount {
-        Amount::from_u64(u64::try_from(units).expect("one of a unit is worth at least one msat"))
-    }
+fn amount(units: u128) -> Amount {
+    Amount::from_u64(u64::try_from(units).expect("one of a unit is worth at least one msat"))
 }
 
 /// Euclid's; not zero, since neither argument is.

@@ -50,7 +50,8 @@ impl Mint {
     /// Starts recovery, at once and ever after, and the listeners for payments. Returns at once.
     pub fn start(self: &Arc<Self>) {
         self.keep_running("recovery", |mint| mint.recover_until_stopped().boxed());
-        for method in self.ports.payments.methods().cloned() {
+        for method in self.ports.payments.methods() {
+            let method = method.clone();
             let hear = move |mint: Arc<Self>| mint.hear_of_payments_until_stopped(method.clone()).boxed();
             self.keep_running("the stream of payments", hear);
         }

@@ -206,7 +206,7 @@ async fn a_change_is_never_dated_before_the_last_one(bench: &Bench) {
 
 async fn every_payment_method_has_a_cursor_of_its_own(bench: &Bench) {
     let (one, mut other) = (Minting::new(1), Minting::new(2));
-    other.quote.method = "other_method".to_owned();
+    "other_method".clone_into(&mut other.quote.method);
     for (minting, cursor) in [(&one, 7), (&other, 3)] {
         bench.accept(minting.open()).await;
         bench.accept_twice(CreditMintQuote { cursor: Some(cursor), ..minting.credit() }).await;
