@@ -8,11 +8,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use client::{Hazeld, Launch, Wallet, invoice, wait_until};
+use futures_util::stream::SplitSink;
 use futures_util::{SinkExt, StreamExt};
 use hazel_protocol::{PointBytes, Proof, QuoteId};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
@@ -80,12 +82,13 @@ async fn read_all(
     }
 }
 
-fn all_are(heard: &Heard, kind: &str, count: usize, state: &str) -> bool {
+/// Of how many things the last that was told is `state`.
+fn count_of(heard: &Heard, letter: char, state: &str) -> usize {
     let heard = heard.lock().expect("no panic");
     let there = heard
         .iter()
-        .filter(|((name, _), states)| name.starts_with(kind) && states.last().is_some_and(|last| last == state));
-    there.count() == count
+        .filter(|((name, _), states)| name.starts_with(letter) && states.last().is_some_and(|last| last == state));
+    there.count()
 }
 
 /// What was told is the end of the whole story, each chapter once.
@@ -122,14 +125,78 @@ async fn joined<T: Send + 'static>(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_subscribers_hear_everything_once_and_in_order_while_others_swap() {
+    everybody_hears_their_own(1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hundred_subscribers_with_a_socket_each_hear_everything_once_and_in_order_while_others_swap() {
+    everybody_hears_their_own(SUBSCRIBERS).await;
+}
+
+/// Who subscribes, over how many sockets, and what each socket was told.
+struct Audience {
+    writers: Vec<SplitSink<Socket, Message>>,
+    readers: Vec<JoinHandle<()>>,
+    heard: Vec<Heard>,
+}
+
+impl Audience {
+    async fn connect(mint: &Hazeld, sockets: usize) -> Self {
+        let mut audience = Self { writers: Vec::new(), readers: Vec::new(), heard: Vec::new() };
+        for _ in 0..sockets {
+            let (writer, reader) = connect(mint).await.split();
+            let heard = Heard::default();
+            audience.readers.push(tokio::spawn(read_all(reader, Arc::clone(&heard))));
+            audience.writers.push(writer);
+            audience.heard.push(heard);
+        }
+        audience
+    }
+
+    /// Subscriber `n` subscribes, on the socket that it has or shares.
+    async fn subscribe(&mut self, n: usize, kind: &str, letter: char, filters: &[String]) {
+        let socket = n % self.writers.len();
+        let message = subscribe(n, kind, &format!("{letter}{n}"), filters);
+        self.writers[socket].send(message).await.expect("sent");
+    }
+
+    /// Waits until the last that was told of each of `count` things is `state`.
+    async fn wait(&self, letter: char, count: usize, state: &str) {
+        wait(|| self.heard.iter().map(|heard| count_of(heard, letter, state)).sum::<usize>() == count).await;
+    }
+
+    /// Every socket is open and was told the stories of its own subscribers and of nobody else, each once and in order.
+    fn assert_stories(self) {
+        assert!(self.readers.iter().all(|reader| !reader.is_finished()), "all sockets are still open");
+        let sockets = self.heard.len();
+        let mut from_the_start = 0;
+        for (socket, heard) in self.heard.iter().enumerate() {
+            self.readers[socket].abort();
+            let heard = heard.lock().expect("no panic");
+            assert_eq!(heard.len(), 3 * SUBSCRIBERS / sockets, "a story of each quote and each proof");
+            for ((name, _), told) in heard.iter() {
+                let n: usize = name[1..].parse().expect("the number of a subscriber");
+                assert_eq!(n % sockets, socket, "everybody hears their own");
+                if name.starts_with('q') {
+                    assert_story(told, &["UNPAID", "PAID", "ISSUED"]);
+                } else {
+                    assert_eq!(told, &["UNSPENT", "PENDING", "SPENT"], "{name}");
+                }
+            }
+            from_the_start += heard.values().filter(|told| told[0] == "UNPAID").count();
+        }
+        assert!(from_the_start > 0, "some were subscribed to before they were paid");
+    }
+}
+
+/// Two hundred subscribers over so many sockets follow a quote and its two proofs from the invoice to the swap.
+async fn everybody_hears_their_own(sockets: usize) {
     let (_folder, mint) = started(&[("HTTP__MAX_SUBSCRIPTIONS", "400"), ("LIGHTNING__SETTLE_AFTER_MS", "4000")]);
     let wallet = Wallet::open(mint.url(), 1).await;
+    let mut audience = Audience::connect(&mint, sockets).await;
     let stop = Arc::new(AtomicBool::new(false));
     let traffic: Vec<_> =
         (0..CLIENTS).map(|n| tokio::spawn(keep_swapping(wallet.another(100 + n), Arc::clone(&stop)))).collect();
-    let (mut writer, reader) = connect(&mint).await.split();
-    let heard = Heard::default();
-    let reading = tokio::spawn(read_all(reader, Arc::clone(&heard)));
 
     let quotes: Vec<QuoteId> = joined((0..SUBSCRIBERS).map(|_| {
         let wallet = wallet.clone();
@@ -137,10 +204,9 @@ async fn two_hundred_subscribers_hear_everything_once_and_in_order_while_others_
     }))
     .await;
     for (n, quote) in quotes.iter().enumerate() {
-        let filters = [quote.as_str().to_owned()];
-        writer.send(subscribe(n, "bolt11_mint_quote", &format!("q{n}"), &filters)).await.expect("sent");
+        audience.subscribe(n, "bolt11_mint_quote", 'q', &[quote.as_str().to_owned()]).await;
     }
-    wait(|| all_are(&heard, "q", SUBSCRIBERS, "PAID")).await;
+    audience.wait('q', SUBSCRIBERS, "PAID").await;
     let proofs = joined(quotes.into_iter().map(|quote| {
         let wallet = wallet.clone();
         async move {
@@ -152,15 +218,16 @@ async fn two_hundred_subscribers_hear_everything_once_and_in_order_while_others_
     }))
     .await;
     for (n, proofs) in proofs.iter().enumerate() {
-        writer.send(subscribe(1_000 + n, "proof_state", &format!("p{n}"), &ys(proofs))).await.expect("sent");
+        audience.subscribe(n, "proof_state", 'p', &ys(proofs)).await;
     }
-    wait(|| all_are(&heard, "p", 2 * SUBSCRIBERS, "UNSPENT")).await;
+    audience.wait('p', 2 * SUBSCRIBERS, "UNSPENT").await;
     joined(proofs.into_iter().map(|proofs| {
         let wallet = wallet.clone();
         async move { wallet.swap(&proofs).await }
     }))
     .await;
-    wait(|| all_are(&heard, "p", 2 * SUBSCRIBERS, "SPENT") && all_are(&heard, "q", SUBSCRIBERS, "ISSUED")).await;
+    audience.wait('p', 2 * SUBSCRIBERS, "SPENT").await;
+    audience.wait('q', SUBSCRIBERS, "ISSUED").await;
     // What would be told twice had time to arrive.
     tokio::time::sleep(Duration::from_secs(1)).await;
     stop.store(true, Ordering::Relaxed);
@@ -169,19 +236,7 @@ async fn two_hundred_subscribers_hear_everything_once_and_in_order_while_others_
         swaps += client.await.expect("no client panics");
     }
     assert!(swaps > usize::from(CLIENTS), "others swapped meanwhile: {swaps}");
-    assert!(!reading.is_finished(), "the socket is still open");
-    reading.abort();
-    let heard = heard.lock().expect("no panic");
-    assert_eq!(heard.len(), 3 * SUBSCRIBERS, "a story of each quote and each proof");
-    for ((name, _), told) in heard.iter() {
-        if name.starts_with('q') {
-            assert_story(told, &["UNPAID", "PAID", "ISSUED"]);
-        } else {
-            assert_eq!(told, &["UNSPENT", "PENDING", "SPENT"], "{name}");
-        }
-    }
-    let from_the_start = heard.values().filter(|told| told[0] == "UNPAID").count();
-    assert!(from_the_start > 0, "some were subscribed to before they were paid");
+    audience.assert_stories();
 }
 
 async fn wait(mut condition: impl FnMut() -> bool) {
