@@ -45,6 +45,9 @@ enum Command {
         /// Another seed makes up other requests.
         #[arg(long, default_value_t = 1)]
         seed: u64,
+        /// Against a development build, which is sooner ready.
+        #[arg(long)]
+        dev: bool,
     },
     /// Drive third-party wallets from npm and `PyPI` against a mint of ours.
     Interop {
@@ -79,13 +82,10 @@ fn main() -> Result<ExitCode> {
     let succeeded = match Arguments::parse().command {
         Command::Test { only } => report(suites::run(&places, &only)?),
         Command::Tidy => tidy::run(&places.root)? == 0,
-        Command::FuzzHttp { requests, seed } => {
-            report(fuzz::run(&places, &release::build_release(&places)?, requests, seed)?)
+        Command::FuzzHttp { requests, seed, dev } => {
+            report(fuzz::run(&places, &release::build(&places, dev)?, requests, seed)?)
         }
-        Command::Interop { only, dev } => {
-            let mint = if dev { release::build_dev(&places)? } else { release::build_release(&places)? };
-            report(interop::run_against(&places, &mint, &only)?)
-        }
+        Command::Interop { only, dev } => report(interop::run_against(&places, &release::build(&places, dev)?, &only)?),
     };
     Ok(if succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

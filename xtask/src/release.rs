@@ -21,7 +21,7 @@ const MARKER: &[u8] = b"hazel::fail::";
 /// When one of them does not build.
 pub(crate) fn run(places: &Places) -> Result<Tally> {
     let with = places.target.join(FAILPOINTS_FOLDER);
-    build(places, &with, &["--features", "failpoints"])?;
+    build_into(places, &with, &["--features", "failpoints"])?;
     let released = build_release(places)?;
     let mut tally = expect_marker(&with.join("debug/hazeld"), true)?;
     tally += expect_marker(&released, false)?;
@@ -33,20 +33,23 @@ pub(crate) fn run(places: &Places) -> Result<Tally> {
 /// # Errors
 /// When it does not build.
 pub(crate) fn build_release(places: &Places) -> Result<PathBuf> {
-    build(places, &places.target, &["--release"])?;
+    build_into(places, &places.target, &["--release"])?;
     Ok(places.target.join("release/hazeld"))
 }
 
-/// Builds the mint for development, which takes less time, and says where it is.
+/// Builds the mint, for development if `dev`, which takes less time, and says where it is.
 ///
 /// # Errors
 /// When it does not build.
-pub(crate) fn build_dev(places: &Places) -> Result<PathBuf> {
-    build(places, &places.target, &[])?;
+pub(crate) fn build(places: &Places, dev: bool) -> Result<PathBuf> {
+    if !dev {
+        return build_release(places);
+    }
+    build_into(places, &places.target, &[])?;
     Ok(places.target.join("debug/hazeld"))
 }
 
-fn build(places: &Places, target: &Path, arguments: &[&str]) -> Result<()> {
+fn build_into(places: &Places, target: &Path, arguments: &[&str]) -> Result<()> {
     let mut build = cargo();
     build.args(["build", "--locked", "-p", "hazeld", "--target-dir"]).arg(target).args(arguments);
     run_command(build.current_dir(&places.root))
