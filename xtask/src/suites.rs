@@ -89,7 +89,8 @@ fn postgres(places: &Places) -> Result<Tally> {
     let url = cluster.url();
     let server = [("HAZEL_TEST_POSTGRES", url.as_str())];
     let mut tally = cargo_test(places, None, &["-p", "hazel-postgres", "--features", "server-tests"], &server)?;
-    tally += cargo_test(places, None, &[&["-p", "hazeld"], ON_POSTGRES].concat(), &server)?;
+    tally +=
+        cargo_test(places, None, &[&["-p", "hazeld", "--features", "server-tests"], ON_POSTGRES].concat(), &server)?;
     Ok(tally)
 }
 
@@ -107,6 +108,8 @@ const ON_POSTGRES: &[&str] = &[
     "rotation",
     "--test",
     "hostile",
+    "--test",
+    "replicas",
 ];
 
 fn sqlcipher(places: &Places) -> Result<Tally> {

@@ -95,6 +95,16 @@ pub struct KeysetState {
     pub signs: bool,
 }
 
+fn refused(error: OpenError) -> MintError {
+    match error {
+        OpenError::Apply(error) => error.into(),
+        OpenError::Read(error) => error.into(),
+        OpenError::Signer(error) => error.into(),
+        OpenError::Config(text) => MintError::invalid(Group::Keyset, text),
+        other => MintError::Bug(other.to_string()),
+    }
+}
+
 impl Mint {
     /// Adds a keyset for a unit and makes it the one that signs; the former stays spendable and listed for ever.
     ///
@@ -104,13 +114,7 @@ impl Mint {
         if !self.keyring().iter().any(|keyset| keyset.unit == rotate.unit) {
             return Err(MintError::refused(ErrorCode::UnitUnsupported));
         }
-        self.add_keyset(rotate, by).await.map_err(|error| match error {
-            OpenError::Apply(error) => error.into(),
-            OpenError::Read(error) => error.into(),
-            OpenError::Signer(error) => error.into(),
-            OpenError::Config(text) => MintError::invalid(Group::Keyset, text),
-            other => MintError::Bug(other.to_string()),
-        })
+        self.add_keyset(rotate, by).await.map_err(refused)
     }
 
     /// What a new keyset of `unit` is like when nothing else is said: as it is configured, else as the newest one is; never with an expiry.
@@ -137,6 +141,7 @@ impl Mint {
     /// 12001; a keyset that is in that state already; the ledger's.
     pub async fn latch_keyset(&self, id: KeysetId, latched: bool, by: &str, why: &str) -> Result<(), MintError> {
         let _alone = self.adding_keyset.lock().await;
+        self.refresh_keyring().await.map_err(refused)?;
         if self.keyring().known(&id)?.latched == latched {
             let already = if latched { "the keyset is stopped already" } else { "the keyset is not stopped" };
             return Err(MintError::invalid(Group::Keyset, already));
@@ -153,6 +158,7 @@ impl Mint {
     /// 12001; a keyset that is metered; a sum below what has been redeemed already; the ledger's.
     pub async fn meter_keyset(&self, id: KeysetId, carried: Amount, by: &str) -> Result<(), MintError> {
         let _alone = self.adding_keyset.lock().await;
+        self.refresh_keyring().await.map_err(refused)?;
         if self.keyring().known(&id)?.carried().is_some() {
             return Err(MintError::invalid(Group::Keyset, "the keyset is metered already"));
         }
@@ -217,6 +223,8 @@ impl Mint {
     pub(crate) async fn add_keyset(&self, wanted: RotateKeyset, by: &str) -> Result<KeysetId, OpenError> {
         let _alone = self.adding_keyset.lock().await;
         let amounts = wanted.check(self.now())?;
+        // Another process may have added keysets: a repetition of its addition would look like one of ours.
+        self.refresh_keyring().await?;
         for _ in 1..ADD_ATTEMPTS {
             match self.try_add_keyset(&wanted, amounts.clone(), by).await {
                 Err(OpenError::Apply(ApplyError::Conflict(Conflict::KeysetExists))) => self.refresh_keyring().await?,
@@ -257,7 +265,19 @@ impl Mint {
         let act = Act::AddKeyset(AddKeyset { keyset: keyset.clone() });
         self.apply(self.administer(act, by, &wanted.detail())).await?;
         self.change_keyring(|ring| ring.with(keyset));
+        if let Err(error) = self.refresh_keyring().await {
+            tracing::warn!(%error, "the keysets cannot be read again after one was added");
+        }
         Ok(id)
+    }
+
+    /// Reads the keysets again, whoever changed them.
+    ///
+    /// # Errors
+    /// As of [`refresh_keyring`](Self::refresh_keyring).
+    pub(crate) async fn follow_keysets(&self) -> Result<(), OpenError> {
+        let _alone = self.adding_keyset.lock().await;
+        self.refresh_keyring().await
     }
 
     /// Reads the keysets again, with the keys of those that are new here.

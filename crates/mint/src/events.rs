@@ -38,6 +38,9 @@ pub enum Event {
     /// A proof as the commit left it.
     #[doc(hidden)]
     Proof(PointBytes, ProofState, Option<Witness>),
+    /// A proof as it was found, whoever left it so; what came between may have been missed.
+    #[doc(hidden)]
+    ProofSeen(PointBytes, ProofState, Option<Witness>),
 }
 
 impl Event {
@@ -46,7 +49,7 @@ impl Event {
             Self::MintQuote(quote) => Key::MintQuote(quote.id.clone()),
             Self::MintQuoteChanged(id) => Key::MintQuote(id.clone()),
             Self::MeltQuote(quote) => Key::MeltQuote(quote.id.clone()),
-            Self::Proof(y, ..) => Key::Proof(*y),
+            Self::Proof(y, ..) | Self::ProofSeen(y, ..) => Key::Proof(*y),
         }
     }
 }
@@ -54,12 +57,22 @@ impl Event {
 /// An input that an operation holds: its Y and its witness.
 type Held = (PointBytes, Option<Witness>);
 
+/// Who listens to one thing.
+#[derive(Default)]
+struct Watch {
+    listeners: HashSet<u64>,
+    /// The moment at which it was last changed by a commit of this process.
+    changed: u64,
+}
+
 #[derive(Default)]
 struct Inner {
     /// The inputs of operations that have not ended.
     held: HashMap<OperationId, Vec<Held>>,
     /// Who listens to what.
-    watchers: HashMap<Key, HashSet<u64>>,
+    watchers: HashMap<Key, Watch>,
+    /// Grows with every change that somebody listens to.
+    moment: u64,
     listeners: HashMap<u64, mpsc::Sender<Event>>,
     next_listener: u64,
     closed: bool,
@@ -92,7 +105,7 @@ impl Hub {
     pub(crate) fn watch<'a>(&self, listener: u64, keys: impl IntoIterator<Item = &'a Key>) {
         let mut inner = self.lock();
         for key in keys {
-            inner.watchers.entry(key.clone()).or_default().insert(listener);
+            inner.watchers.entry(key.clone()).or_default().listeners.insert(listener);
         }
     }
 
@@ -100,12 +113,27 @@ impl Hub {
     pub(crate) fn unwatch<'a>(&self, listener: u64, keys: impl IntoIterator<Item = &'a Key>) {
         let mut inner = self.lock();
         for key in keys {
-            if let Some(watchers) = inner.watchers.get_mut(key) {
-                watchers.remove(&listener);
-                if watchers.is_empty() {
+            if let Some(watch) = inner.watchers.get_mut(key) {
+                watch.listeners.remove(&listener);
+                if watch.listeners.is_empty() {
                     inner.watchers.remove(key);
                 }
             }
+        }
+    }
+
+    /// Everything that somebody listens to, and the moment of this look.
+    pub(crate) fn watched(&self) -> (Vec<Key>, u64) {
+        let inner = self.lock();
+        (inner.watchers.keys().cloned().collect(), inner.moment)
+    }
+
+    /// Tells whoever listens of what was found in the ledger after the moment `since`; not of what has changed here meanwhile, since the finding may be
+    /// older than that.
+    pub(crate) fn tell(&self, event: &Event, since: u64) {
+        let mut inner = self.lock();
+        if inner.watchers.get(&event.key()).is_some_and(|watch| watch.changed <= since) {
+            inner.pass_on(event);
         }
     }
 
@@ -203,13 +231,21 @@ impl Inner {
         }
     }
 
-    /// Tells whoever watches. A listener whose queue is full is parted with.
+    /// Tells whoever watches of a change.
     fn publish(&mut self, event: &Event) {
         if self.watchers.is_empty() {
             return;
         }
-        let Some(watchers) = self.watchers.get(&event.key()) else { return };
-        for watcher in watchers {
+        let Some(watch) = self.watchers.get_mut(&event.key()) else { return };
+        self.moment += 1;
+        watch.changed = self.moment;
+        self.pass_on(event);
+    }
+
+    /// Passes an event on. A listener whose queue is full is parted with.
+    fn pass_on(&mut self, event: &Event) {
+        let Some(watch) = self.watchers.get(&event.key()) else { return };
+        for watcher in &watch.listeners {
             let full = self.listeners.get(watcher).is_some_and(|listener| listener.try_send(event.clone()).is_err());
             if full {
                 self.listeners.remove(watcher);

@@ -26,6 +26,7 @@ mod mint;
 mod mint_quote;
 mod nut20;
 mod open;
+mod peers;
 pub mod ports;
 mod questions;
 mod rate;

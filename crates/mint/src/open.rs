@@ -87,6 +87,10 @@ impl Mint {
     /// Adds a keyset when `unit` has none that signs. One that would be born expired helps nobody: then the unit only spends.
     async fn require_keyset(&self, unit: UnitConfig) -> Result<(), OpenError> {
         let now = self.now();
+        if self.ports.store.is_shared() {
+            // Another process may have started at the same moment.
+            self.follow_keysets().await?;
+        }
         if self.keyring().active(&unit.unit, now).is_some() {
             return Ok(());
         }

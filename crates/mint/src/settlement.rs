@@ -46,6 +46,11 @@ impl Mint {
     /// # Errors
     /// A port does not answer; nothing is passed over.
     async fn hear_of_payments(&self, method: &PaymentMethod, seen: u64) -> Result<u64, MintError> {
+        if !self.ports.store.is_first().await? {
+            self.ports.environment.sleep(RETRY).await;
+            return Ok(seen);
+        }
+        self.look_for_strays().await?;
         let asked_at = self.now();
         let mut cursor = self.ports.store.cursor(method).await?.max(seen);
         let page = self.ports.payments.of(method.as_str())?.settlements(cursor).await?;
@@ -117,8 +122,24 @@ impl Mint {
         if found.is_some() {
             return Ok(found);
         }
-        self.strays.remember(*hash);
+        self.strays.remember(*hash, self.now());
         Ok(self.ports.store.mint_quote_by_hash(hash).await?)
+    }
+
+    /// A quote that another process has committed meanwhile asks its own strays, so here those are looked at for a while that were remembered.
+    ///
+    /// # Errors
+    /// The ledger's.
+    async fn look_for_strays(&self) -> Result<(), MintError> {
+        if !self.ports.store.is_shared() {
+            return Ok(());
+        }
+        for hash in self.strays.recent(self.now()) {
+            if let Some(quote) = self.ports.store.mint_quote_by_hash(&hash).await? {
+                self.find_early_payment(&quote);
+            }
+        }
+        Ok(())
     }
 
     /// A quote is in the ledger from now on: a payment that came before it is asked for.

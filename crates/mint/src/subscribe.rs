@@ -27,6 +27,8 @@ enum Told {
     MeltQuote(Timestamp, MeltQuoteStatus),
     /// A proof and its state.
     Proof(ProofState),
+    /// A proof and the state that it was found in, maybe some states later.
+    ProofSeen(ProofState),
 }
 
 /// One connection's subscriptions.
@@ -176,7 +178,7 @@ impl Listener {
         let mut tell = Vec::new();
         for (id, keys) in &mut self.subscriptions {
             if let Some(told) = keys.get_mut(&key).filter(|told| told.is_followed_by(now)) {
-                *told = now;
+                *told = now.settled();
                 tell.push((id.clone(), payload.clone()));
             }
         }
@@ -192,6 +194,9 @@ impl Listener {
                 Ok((told, NotificationPayload::MeltQuote(Box::new(self.mint.describe(*quote).await?))))
             }
             Event::Proof(y, state, witness) => Ok((Told::Proof(state), proof(ProofStateEntry { y, state, witness }))),
+            Event::ProofSeen(y, state, witness) => {
+                Ok((Told::ProofSeen(state), proof(ProofStateEntry { y, state, witness })))
+            }
         }
     }
 
@@ -214,7 +219,17 @@ impl Told {
             (Self::MintQuote(told, _), Self::MintQuote(next, _)) => told < next,
             (Self::MeltQuote(told, status), Self::MeltQuote(next, after)) => told < next && status != after,
             (Self::Proof(told), Self::Proof(next)) => told == before(next),
+            // What is spent stays so, whatever was read before that.
+            (Self::Proof(told), Self::ProofSeen(next)) => told != next && told != ProofState::Spent,
             _ => false,
+        }
+    }
+
+    /// What is remembered of having been told this.
+    const fn settled(self) -> Self {
+        match self {
+            Self::ProofSeen(state) => Self::Proof(state),
+            told => told,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The work nobody asks for: finishing what was interrupted, hearing of payments, forgetting what is over.
 
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -57,6 +58,7 @@ impl Mint {
         }
         self.keep_running("questions about quotes", |mint| mint.ask_until_stopped().boxed());
         self.keep_running("pruning", |mint| mint.prune_until_stopped().boxed());
+        self.keep_running("following other processes", |mint| mint.follow_others_until_stopped().boxed());
     }
 
     /// Spawns a loop that ends when the mint stops. A panic in it is reported, and it begins anew.
@@ -95,7 +97,7 @@ impl Mint {
     }
 
     /// Waits for `interval`, for the bell, or for the end.
-    async fn pause(&self, interval: Duration, bell: Option<&Notify>) {
+    pub(crate) async fn pause(&self, interval: Duration, bell: Option<&Notify>) {
         let rung = match bell {
             Some(bell) => bell.notified().boxed(),
             None => pending().boxed(),
@@ -134,11 +136,18 @@ impl Mint {
         let last =
             if page.len() < usize::try_from(PAGE).unwrap_or(usize::MAX) { None } else { page.last().map(|r| r.id) };
         let mut orphans = Vec::new();
+        // One question for each owner and not for each operation.
+        let mut lapsed = BTreeMap::from([(self.owner, true)]);
         for record in page {
             if self.driving.contains(record.id) {
                 continue;
             }
-            if record.owner == self.owner || self.ports.store.owner_has_lapsed(record.owner).await? {
+            let has_lapsed = match lapsed.get(&record.owner) {
+                Some(known) => *known,
+                None => self.ports.store.owner_has_lapsed(record.owner).await?,
+            };
+            lapsed.insert(record.owner, has_lapsed);
+            if has_lapsed {
                 orphans.push(Orphan { record });
             }
         }

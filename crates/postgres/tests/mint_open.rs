@@ -2,8 +2,8 @@
 
 mod support;
 
-use hazel_mint::ports::{ReadError, Store};
-use hazel_postgres::{MintStore, OpenError, OpenOptions};
+use hazel_mint::ports::{ApplyError, BindSeed, Change, OwnerId, ReadError, Store};
+use hazel_postgres::{Durability, MintStore, OpenError, OpenOptions};
 use hazel_protocol::PaymentMethod;
 use support::workload::{round, setup};
 use support::{Place, server};
@@ -120,4 +120,34 @@ async fn a_row_that_cannot_be_right_is_reported() {
         let blamed = format!("{column} is malformed");
         assert!(faults.contains(&ReadError::Corrupt(blamed)), "{broken}: {faults:?}");
     }
+}
+
+#[tokio::test]
+async fn the_eldest_that_lives_does_what_one_should_do() {
+    let place = Place::new().await;
+    let (elder, younger) = (place.open_as(0).await, place.open_as(1).await);
+    assert!(!elder.is_first().await.expect("read"), "it has no lease yet");
+    let owner = OwnerId::from_bytes([1; 16]);
+    elder.enlist(owner).await.expect("known");
+    younger.enlist(OwnerId::from_bytes([2; 16])).await.expect("known");
+    let firsts = async || (elder.is_first().await.expect("read"), younger.is_first().await.expect("read"));
+    assert_eq!(firsts().await, (true, false));
+    assert_eq!(younger.living().await.expect("read"), 2);
+    assert!(elder.may_pay() && !younger.owner_has_lapsed(owner).await.expect("read"));
+
+    elder.close().await;
+    assert!(!elder.may_pay(), "a lease that was given back allows nothing");
+    let refused = elder.apply(Change::BindSeed(BindSeed { fingerprint: [7; 32] })).await;
+    assert!(matches!(refused, Err(ApplyError::Unavailable(_))), "{refused:?}");
+    assert!(younger.owner_has_lapsed(owner).await.expect("read"), "others may go on at once");
+    assert_eq!(firsts().await, (false, true));
+    assert_eq!(younger.living().await.expect("read"), 1);
+}
+
+#[tokio::test]
+async fn a_server_that_waits_for_no_standby_is_refused_where_one_is_to_have_everything() {
+    let place = Place::new().await;
+    let options = OpenOptions { durability: Some(Durability::Replicated), ..OpenOptions::default() };
+    let refused = MintStore::open(&place.url, &options).await;
+    assert!(matches!(refused, Err(OpenError::NotReplicated)), "{refused:?}");
 }

@@ -11,7 +11,7 @@ mod wallet;
 
 pub(crate) use api::{Answer, Api};
 pub(crate) use audit::{Books, audit, payments_by_hash};
-pub(crate) use postgres::{database_of, is_on_postgres, remove};
+pub(crate) use postgres::{database_of, is_on_postgres, remove, state_of_melt};
 pub(crate) use process::{Hazeld, Launch, copy_folder, wait_until};
 pub(crate) use server::{NEVER_MS, Server, rotate};
 pub(crate) use wallet::{Draft, Wallet, invoice, sum};

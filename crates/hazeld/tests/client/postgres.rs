@@ -90,6 +90,15 @@ pub(super) fn audit(folder: &Path) -> Option<Books> {
     }))
 }
 
+/// The state of the melt that is under way on a folder's database; `None` when there is none.
+pub(crate) fn state_of_melt(folder: &Path) -> Option<String> {
+    let server = server().expect("these tests are about PostgreSQL");
+    with(&url_of(&server, folder), async |client| {
+        let rows = client.query("SELECT state FROM operations WHERE kind = 'melt'", &[]).await.expect("asked");
+        rows.first().map(|row| row.get(0))
+    })
+}
+
 async fn sum(client: &Client, sql: &str) -> i64 {
     client.query_one(&format!("SELECT ({sql})::BIGINT"), &[]).await.expect("a sum").get(0)
 }

@@ -40,13 +40,23 @@ impl Launch {
     ///
     /// Invoices are paid a moment after they were made: no real one is paid before the mint has given it out.
     pub(crate) fn dev(folder: &Path) -> Self {
+        Self::hazeld(&["dev", "--listen", "127.0.0.1:0", "--data-dir"]).arg(folder).on_database_of(folder).quick_node()
+    }
+
+    /// One of several `hazeld dev` that share a folder's database, seed and node; its own things are in the folder `name` there.
+    pub(crate) fn replica(shared: &Path, name: &str) -> Self {
         Self::hazeld(&["dev", "--listen", "127.0.0.1:0", "--data-dir"])
-            .arg(folder)
-            .on_database_of(folder)
-            .fake("settle-after-ms", 150)
-            .fake("pay-after-ms", 0)
-            .fake("reserve-min-msat", 0)
-            .fake("reserve-ppm", 0)
+            .arg(shared.join(name))
+            .on_database_of(shared)
+            .args(&["--seed-file"])
+            .arg(shared.join("seed"))
+            .args(&["--fake-ledger"])
+            .arg(shared.join("lightning.sqlite"))
+            .quick_node()
+    }
+
+    fn quick_node(self) -> Self {
+        self.fake("settle-after-ms", 150).fake("pay-after-ms", 0).fake("reserve-min-msat", 0).fake("reserve-ppm", 0)
     }
 
     /// On PostgreSQL: with the folder's database in place of a file.
@@ -174,8 +184,14 @@ impl Hazeld {
 
     /// Sends SIGTERM and does not wait.
     pub(crate) fn terminate(&self) {
-        let sent = Command::new("sh").args(["-c", &format!("kill -TERM {}", self.child.id())]).status();
-        assert!(sent.expect("a shell").success());
+        self.signal("TERM");
+    }
+
+    /// Sends a signal, by its name without SIG.
+    pub(crate) fn signal(&self, name: &str) {
+        let process = self.child.id().to_string();
+        let sent = Command::new("sh").args(["-c", "kill -s \"$1\" \"$2\"", "sh", name, &process]).status();
+        assert!(sent.is_ok_and(|sent| sent.success()), "{name} is not sent");
     }
 
     /// SIGTERM, and the orderly end that must follow.

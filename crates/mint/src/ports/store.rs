@@ -166,6 +166,19 @@ pub trait Store: Send + Sync + 'static {
     /// Up to `limit` lines of the audit log, newest first, with sequences smaller than `before`.
     async fn audit(&self, before: Option<u64>, limit: u32) -> Result<Vec<AuditRecord>, ReadError>;
 
+    /// Whether other processes may change the ledger while this one runs. It then reads again from time to time what it keeps in memory.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// Whether this is the process that does what one of all should do, such as reading the stream of payments. Two may believe so for a moment: what is
+    /// done twice has to be done with the same result.
+    ///
+    /// A store that only one process can open answers yes, which is what this does.
+    async fn is_first(&self) -> Result<bool, ReadError> {
+        Ok(true)
+    }
+
     /// Makes `owner` known as a process that lives, from now until it ends. The engine calls it once, before the owner takes anything.
     ///
     /// A store that only one process can open need not know, which is what this does; one that is shared keeps a lease for it.

@@ -100,6 +100,11 @@ impl Lease {
         reason.unwrap_or_else(|| "the lease is gone".to_owned())
     }
 
+    /// Whose lease it is; `None` before there is one.
+    pub(super) fn owner(&self) -> Option<OwnerId> {
+        self.now().map(|held| held.owner)
+    }
+
     fn now(&self) -> Option<Held> {
         *self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -204,6 +204,18 @@ impl Store for MintStore {
         self.lease.take_out(self.settings.clone(), owner).await.map_err(ReadError::Unavailable)
     }
 
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    async fn is_first(&self) -> Result<bool, ReadError> {
+        let Some(owner) = self.lease.owner() else { return Ok(false) };
+        let is_first = |row: &tokio_postgres::Row| crate::columns::Columns::of(row, "instances").flag("is_first");
+        let found = read::all(&self.readers, sql::IS_FIRST, &[&owner.as_bytes().as_slice()], is_first).await?.pop();
+        // Without a row nobody lives, this process neither.
+        Ok(found == Some(true))
+    }
+
     fn may_pay(&self) -> bool {
         self.lease.has_time_to_pay()
     }

@@ -99,6 +99,8 @@ statements! {
     /// Only by its owner, who does nothing afterwards.
     GIVE_BACK = "DELETE FROM instances WHERE owner = $1";
     LIVING = "SELECT count(*) AS living FROM instances WHERE expires_at > clock_timestamp()";
+    /// The eldest of those that live. No row when none does.
+    IS_FIRST = "SELECT owner = $1 AS is_first FROM instances WHERE expires_at > clock_timestamp() ORDER BY started_at, owner LIMIT 1";
     /// One that has no row is as dead as one whose lease has run out.
     FORGET_INSTANCES = "DELETE FROM instances WHERE expires_at < clock_timestamp() - INTERVAL '1 day'";
 

@@ -8,7 +8,7 @@ use crate::session::Session;
 use crate::settings::Settings;
 
 /// Statements that may read a whole table: there are few keysets and few instances.
-const WHOLE_TABLE: &[&str] = &["KEYSETS", "TOTALS", "FORGET_INSTANCES"];
+const WHOLE_TABLE: &[&str] = &["KEYSETS", "TOTALS", "FORGET_INSTANCES", "LIVING", "IS_FIRST"];
 
 /// A database with the schema and nothing in it, on a connection that plans as for any values and scans no table that has a fitting index.
 async fn empty(test: &str) -> Client {
