@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use crate::commands::{
-    CompletionsArgs, DecodeArgs, DoctorArgs, HistoryArgs, KeysArgs, LockCommandArgs, ManArgs, ReceiveArgs, SeedCommand,
-    SendArgs, TakeBackArgs, UnlockArgs,
+    CompletionsArgs, DecodeArgs, DoctorArgs, HistoryArgs, KeysArgs, LockCommandArgs, ManArgs, ReceiveArgs, RestoreArgs,
+    SeedCommand, SendArgs, TakeBackArgs, UnlockArgs,
 };
 use crate::passphrase::Source;
 use clap::{Args, Parser, Subcommand};
@@ -41,6 +41,7 @@ pub(crate) struct Cli {
 
 /// What every command understands.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Options of every command")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct Global {
     /// The folder of the wallet [default: hazel/wallet in your data folder]
@@ -123,7 +124,7 @@ pub(crate) enum Command {
     #[command(visible_alias = "cosign")]
     Unlock(UnlockArgs),
     /// Find money again by the seed
-    Restore,
+    Restore(RestoreArgs),
     /// Show what came in and went out
     History(HistoryArgs),
     /// Show what is not finished: unpaid invoices, payments under way, tokens nobody claimed

@@ -3,6 +3,10 @@
 //! A description is the object that a payment request has for the lock it wants (`nut10` in NUT-18), so that one that was made
 //! elsewhere is understood here, and the other way round.
 
+use std::fs::File;
+use std::io::Read;
+use std::path::PathBuf;
+
 use hazel_protocol::{PublicKey, from_json};
 use hazel_wallet::{LockTerms, Wallet};
 use serde::{Deserialize, Serialize};
@@ -11,12 +15,17 @@ use serde_json::Value;
 use crate::calendar::When;
 use crate::environment::now;
 use crate::failure::{Failure, Kind};
+use crate::folder::failed;
 
 /// The longest description that is read, in bytes.
 const MAX_DESCRIPTION_BYTES: usize = 4_096;
 
+/// The longest file that is read for a preimage, in bytes.
+const MAX_PREIMAGE_FILE_BYTES: u64 = 1_024;
+
 /// Who may spend a token.
 #[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Options of the lock")]
 pub(crate) struct LockArgs {
     /// Lock the token to a public key, given as 66 hex digits, or `me`; repeat it for several keys
     #[arg(long, value_name = "KEY")]
@@ -39,6 +48,28 @@ pub(crate) struct LockArgs {
     /// Signatures must cover the whole request that spends the token
     #[arg(long)]
     sig_all: bool,
+}
+
+/// What opens a hash lock.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct PreimageArgs {
+    /// The preimage of a hash lock, 64 hex digits; others on this machine can see it here
+    #[arg(long, value_name = "HEX", conflicts_with = "preimage_file")]
+    preimage: Option<String>,
+    /// Read the preimage from the first line of this file
+    #[arg(long, value_name = "FILE")]
+    preimage_file: Option<PathBuf>,
+}
+
+impl PreimageArgs {
+    /// The preimage, in hex, if there is one.
+    pub(crate) fn read(&self) -> Result<Option<String>, Failure> {
+        let Some(path) = &self.preimage_file else { return Ok(self.preimage.clone()) };
+        let mut text = String::new();
+        let read = File::open(path).and_then(|file| file.take(MAX_PREIMAGE_FILE_BYTES).read_to_string(&mut text));
+        read.map_err(failed("read the preimage in", path))?;
+        Ok(Some(text.lines().next().unwrap_or_default().trim().to_owned()))
+    }
 }
 
 /// A SHA-256.

@@ -75,8 +75,12 @@ fn a_preimage_opens_a_hash() {
     let token = send(&alice, &["8", "--hash", hash, "--lock-to", &key(&bob)]);
     bob.hazel(&["receive", &token]).fails_with(1);
     bob.hazel(&["receive", &token, "--preimage", &"11".repeat(32)]).fails_with(1);
+    let file = world.folder().join("preimage");
+    std::fs::write(&file, "00".repeat(32) + "\n").expect("written");
+    bob.hazel(&["receive", &token, "--preimage-file", &file.to_string_lossy()]).ok();
+    let token = send(&alice, &["4", "--hash", hash]);
     bob.hazel(&["receive", &token, "--preimage", &"00".repeat(32)]).ok();
-    assert_eq!(bob.balance(), (8, 0, 0));
+    assert_eq!(bob.balance(), (12, 0, 0));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod support;
 
+use hazel_protocol::{CurrencyUnit, KeysetId, Proof, Token, TokenKeysetId, TokenV4};
 use serde_json::Value;
 use support::{NEVER_MS, User, World};
 
@@ -38,10 +39,41 @@ fn a_token_is_looked_into_without_its_mint() {
     let key = alice.hazel(&["--json", "decode", &token]).ok().out;
     assert!(!key.contains("secret") && !key.contains("\"C\""));
 
-    // A coin of another amount was not signed like that.
     for (text, code) in [("cashuBnonsense", 1), ("nonsense", 1), (&token[..token.len() - 9], 1)] {
         stranger.hazel(&["decode", text]).fails_with(code);
     }
+}
+
+/// The token with the signatures of its coins exchanged, or without what shows that the mint made them.
+fn tampered(token: &str, change: impl Fn(&mut [Proof])) -> String {
+    let token: Token = token.parse().expect("a token");
+    let ids: Vec<KeysetId> = token
+        .token_proofs()
+        .into_iter()
+        .filter_map(|(_, proof)| if let TokenKeysetId::Full(id) = proof.id { Some(id) } else { None })
+        .collect();
+    let mut proofs = token.proofs(&ids).expect("full ids");
+    change(&mut proofs);
+    let mint = token.mints()[0].clone();
+    TokenV4::new(mint, CurrencyUnit::Sat, None, &proofs).expect("a token").to_string()
+}
+
+#[test]
+fn a_forged_token_is_known_by_its_proofs() {
+    let world = World::new(0);
+    let alice = world.user("alice");
+    alice.hazel(&["mint", "64"]).ok();
+    let token = alice.hazel(&["--yes", "send", "3"]).ok().token();
+    let forged = tampered(&token, |proofs| {
+        let first = proofs[0].c;
+        proofs[0].c = proofs[1].c;
+        proofs[1].c = first;
+    });
+    assert_eq!(decode(&alice, &forged, &[])["mints"][0]["dleq"], "forged");
+    assert!(alice.hazel(&["decode", &forged]).ok().out.contains("it is forged"));
+    let bare = tampered(&token, |proofs| proofs.iter_mut().for_each(|proof| proof.dleq = None));
+    assert_eq!(decode(&alice, &bare, &[])["mints"][0]["dleq"], "missing");
+    alice.hazel(&["receive", &forged]).fails_with(1);
 }
 
 #[test]
@@ -202,6 +234,10 @@ fn the_manual_and_the_completions_know_every_command() {
         assert!(alice.hazel(&["man", name]).ok().out.contains(".SH SYNOPSIS"), "{name}");
         let readme = include_str!("../README.md");
         assert!(readme.contains(&format!("`hazel {name}")), "{name} is in the README");
+    }
+    let send = alice.hazel(&["send", "--help"]).ok().out;
+    for heading in ["Options of the lock:", "Options of every command:"] {
+        assert!(send.contains(heading), "{send}");
     }
     assert!(alice.hazel(&["man", "mints", "add"]).ok().out.contains("Trust a mint"));
     alice.hazel(&["man", "nonsense"]).fails_with(2);

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::receive;
 use crate::failure::{Failure, Kind};
-use crate::locking::{self, LockArgs};
+use crate::locking::{self, LockArgs, PreimageArgs};
 use crate::output::Report;
 use crate::qr;
 use crate::session::Session;
@@ -26,9 +26,9 @@ pub(crate) struct UnlockArgs {
     /// The token, or `-` to read it from standard input
     #[arg(default_value = "-")]
     pub(crate) token: String,
-    /// The preimage of a hash lock, 64 hex digits
-    #[arg(long, value_name = "HEX")]
-    pub(crate) preimage: Option<String>,
+    /// What opens a hash lock.
+    #[command(flatten)]
+    pub(crate) preimage: PreimageArgs,
     /// Show the token as a QR code, too
     #[arg(long)]
     pub(crate) qr: bool,
@@ -59,7 +59,7 @@ pub(super) async fn unlock(session: &mut Session, args: UnlockArgs) -> Result<Re
             .hint("ask the sender for one token for each"));
     };
     let wallet = receive::wallet_for(session, &token, mint, false).await?;
-    let options = ReceiveOptions { preimage: args.preimage };
+    let options = ReceiveOptions { preimage: args.preimage.read()? };
     let signing = wallet.cosign_with(&token, &options);
     let signed = session.output.while_waiting("Looking at the token", signing).await?;
     let (has, needs) = signatures(&signed);

@@ -29,6 +29,7 @@ pub(crate) use keys::KeysArgs;
 pub(crate) use lock::{LockCommandArgs, UnlockArgs};
 pub(crate) use manual::{CompletionsArgs, ManArgs};
 pub(crate) use receive::ReceiveArgs;
+pub(crate) use restore::RestoreArgs;
 pub(crate) use seed::SeedCommand;
 pub(crate) use send::SendArgs;
 pub(crate) use take_back::TakeBackArgs;
@@ -54,7 +55,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Report, Failure> {
 
 /// Does what needs the wallet's money, once what an earlier start had to leave open is finished.
 async fn with_wallet(global: Global, output: &Output, command: Command) -> Result<Report, Failure> {
-    if matches!(command, Command::Restore) {
+    if matches!(command, Command::Restore(_)) {
         restore::refuse_new_wallet(&global)?;
     }
     let may_stay_sealed = matches!(command, Command::Balance | Command::History(_));
@@ -73,7 +74,7 @@ async fn with_wallet(global: Global, output: &Output, command: Command) -> Resul
         Command::Lock(args) => lock::describe(&session, &args).await,
         Command::Unlock(args) => lock::unlock(&mut session, args).await,
         Command::Pay(args) => Box::pin(pay::run(&mut session, args)).await,
-        Command::Restore => restore::run(&mut session).await,
+        Command::Restore(args) => restore::run(&mut session, &args).await,
         Command::History(args) => history::run(&session, &args).await,
         Command::Pending(args) => pending::run(&session, &args).await,
         Command::Mints { command } => mints::run(&mut session, command).await,

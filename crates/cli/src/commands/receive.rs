@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::swap_to;
 use crate::failure::{Failure, Kind};
+use crate::locking::PreimageArgs;
 use crate::output::Report;
 use crate::session::Session;
 
@@ -24,9 +25,9 @@ pub(crate) struct ReceiveArgs {
     /// The tokens; `-`, or none, reads them from standard input
     #[arg(value_name = "TOKEN")]
     pub(crate) tokens: Vec<String>,
-    /// The preimage of a hash lock, 64 hex digits
-    #[arg(long, value_name = "HEX")]
-    pub(crate) preimage: Option<String>,
+    /// What opens a hash lock.
+    #[command(flatten)]
+    pub(crate) preimage: PreimageArgs,
     /// Take the tokens without asking their mint; they must be locked to this wallet alone. A later command swaps them
     #[arg(long)]
     pub(crate) offline: bool,
@@ -134,7 +135,7 @@ async fn receive(
     received: &mut Received,
 ) -> Result<(), Failure> {
     let token = parse(text)?;
-    let options = ReceiveOptions { preimage: args.preimage.clone() };
+    let options = ReceiveOptions { preimage: args.preimage.read()? };
     let mut wallets = Vec::new();
     for mint in distinct(&token) {
         match &args.swap_to {

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use hazel_protocol::{CurrencyUnit, MintUrl};
-use hazel_wallet::RestoreProgress;
 use hazel_wallet::ports::MintConnector;
+use hazel_wallet::{RestoreOptions, RestoreProgress};
 use serde_json::{Value, json};
 
 use crate::cli::Global;
@@ -13,6 +13,15 @@ use crate::folder::Folder;
 use crate::output::{Output, Report};
 use crate::seed;
 use crate::session::Session;
+
+/// How far to look.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RestoreArgs {
+    /// Look through keysets, too, that another mint of this wallet lists: a mint that copies the keys of another could show its
+    /// money as its own
+    #[arg(long)]
+    shared_keysets: bool,
+}
 
 /// A seed made this moment has no money anywhere.
 pub(super) fn refuse_new_wallet(global: &Global) -> Result<(), Failure> {
@@ -24,15 +33,16 @@ pub(super) fn refuse_new_wallet(global: &Global) -> Result<(), Failure> {
         .hint("give it the words of the old wallet: `hazel init --from-words -`"))
 }
 
-pub(super) async fn run(session: &mut Session) -> Result<Report, Failure> {
+pub(super) async fn run(session: &mut Session, args: &RestoreArgs) -> Result<Report, Failure> {
     session.output.when_interrupted("What was found is kept. `hazel restore` goes on where it was.");
     let mut restored = Vec::new();
     let mut lines = Vec::new();
+    let options = RestoreOptions { shared_keysets: args.shared_keysets };
     for mint in mints(session).await? {
         for unit in units(session, &mint).await? {
-            let (json, line) = restore(session, &mint, &unit).await?;
+            let (json, found) = restore(session, &mint, &unit, options).await?;
             restored.push(json);
-            lines.push(line);
+            lines.extend(found);
         }
     }
     if lines.is_empty() {
@@ -62,7 +72,12 @@ async fn units(session: &Session, mint: &MintUrl) -> Result<BTreeSet<CurrencyUni
     Ok(units)
 }
 
-async fn restore(session: &mut Session, mint: &MintUrl, unit: &CurrencyUnit) -> Result<(Value, String), Failure> {
+async fn restore(
+    session: &mut Session,
+    mint: &MintUrl,
+    unit: &CurrencyUnit,
+    options: RestoreOptions,
+) -> Result<(Value, Vec<String>), Failure> {
     let wallet = session.wallet(mint, unit)?;
     if !session.trusts(mint).await? {
         session.add(&wallet).await?;
@@ -70,7 +85,7 @@ async fn restore(session: &mut Session, mint: &MintUrl, unit: &CurrencyUnit) -> 
     let mut last = None;
     let output = session.output.clone();
     let done = wallet
-        .restore(&mut |progress: RestoreProgress| {
+        .restore_with(options, &mut |progress: RestoreProgress| {
             let is_news = last.replace(progress.keyset) != Some(progress.keyset);
             tell(&output, unit, &progress, is_news);
         })
@@ -79,9 +94,21 @@ async fn restore(session: &mut Session, mint: &MintUrl, unit: &CurrencyUnit) -> 
         "mint": mint,
         "unit": unit,
         "amount": done.amount,
+        "bad_signatures": done.bad,
+        "shared_keysets": done.shared.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "operation": done.operation.to_string(),
     });
-    Ok((json, format!("{} {unit} found at {mint}.", done.amount)))
+    let mut lines = vec![format!("{} {unit} found at {mint}.", done.amount)];
+    if done.bad > 0 {
+        lines.push(format!("    {} of its signatures are none, and worth nothing.", done.bad));
+    }
+    if !done.shared.is_empty() {
+        let count = done.shared.len();
+        lines.push(format!(
+            "    {count} of its keysets are listed by another mint, too, and left alone; `--shared-keysets` looks."
+        ));
+    }
+    Ok((json, lines))
 }
 
 fn tell(output: &Output, unit: &CurrencyUnit, progress: &RestoreProgress, is_news: bool) {
