@@ -1,4 +1,4 @@
-//! Shows that the released mint holds none of the points at which a test can stop or kill it.
+//! Shows that the released mint and wallet hold none of the points at which a test can stop or kill them.
 
 use std::path::{Path, PathBuf};
 
@@ -8,23 +8,32 @@ use crate::Places;
 use crate::process::{cargo, run as run_command};
 use crate::tally::Tally;
 
-/// Where the mint with failpoints is built, inside the target folder.
+/// Where what has failpoints is built, inside the target folder.
 pub(crate) const FAILPOINTS_FOLDER: &str = "failpoints";
+
+/// The mint's package, and its program.
+const MINT: &str = "hazeld";
+
+/// The wallet's package, and its program.
+const WALLET: &str = "hazel";
 
 /// The names of all failpoints begin with this.
 const MARKER: &[u8] = b"hazel::fail::";
 
-/// Builds the mint both ways and looks for the marker. The build with failpoints must hold it, or else the absence in
-/// the released one would prove nothing.
+/// Builds mint and wallet both ways and looks for the marker. The builds with failpoints must hold it, or else the absence in
+/// the released ones would prove nothing.
 ///
 /// # Errors
 /// When one of them does not build.
 pub(crate) fn run(places: &Places) -> Result<Tally> {
     let with = places.target.join(FAILPOINTS_FOLDER);
-    build_into(places, &with, &["--features", "failpoints"])?;
-    let released = build_release(places)?;
-    let mut tally = expect_marker(&with.join("debug/hazeld"), true)?;
-    tally += expect_marker(&released, false)?;
+    let mut tally = Tally::default();
+    for program in [MINT, WALLET] {
+        build_into(places, &with, program, &["--features", "failpoints"])?;
+        build_into(places, &places.target, program, &["--release"])?;
+        tally += expect_marker(&with.join("debug").join(program), true)?;
+        tally += expect_marker(&places.target.join("release").join(program), false)?;
+    }
     Ok(tally)
 }
 
@@ -33,7 +42,7 @@ pub(crate) fn run(places: &Places) -> Result<Tally> {
 /// # Errors
 /// When it does not build.
 pub(crate) fn build_release(places: &Places) -> Result<PathBuf> {
-    build_into(places, &places.target, &["--release"])?;
+    build_into(places, &places.target, MINT, &["--release"])?;
     Ok(places.target.join("release/hazeld"))
 }
 
@@ -45,13 +54,13 @@ pub(crate) fn build(places: &Places, dev: bool) -> Result<PathBuf> {
     if !dev {
         return build_release(places);
     }
-    build_into(places, &places.target, &[])?;
+    build_into(places, &places.target, MINT, &[])?;
     Ok(places.target.join("debug/hazeld"))
 }
 
-fn build_into(places: &Places, target: &Path, arguments: &[&str]) -> Result<()> {
+fn build_into(places: &Places, target: &Path, package: &str, arguments: &[&str]) -> Result<()> {
     let mut build = cargo();
-    build.args(["build", "--locked", "-p", "hazeld", "--target-dir"]).arg(target).args(arguments);
+    build.args(["build", "--locked", "-p", package, "--target-dir"]).arg(target).args(arguments);
     run_command(build.current_dir(&places.root))
 }
 

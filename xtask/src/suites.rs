@@ -29,8 +29,8 @@ const SUITES: &[Suite] = &[
         run: postgres,
     },
     Suite { name: "sqlcipher", about: "the store contract and the mint on encrypted databases", run: sqlcipher },
-    Suite { name: "crash", about: "the mint is killed at every named point and recovers", run: crash },
-    Suite { name: "release", about: "the released mint holds no failpoint", run: release::run },
+    Suite { name: "crash", about: "mint and wallet are killed at every point and recover", run: crash },
+    Suite { name: "release", about: "what is released holds no failpoint", run: release::run },
     Suite { name: "interop", about: "wallets of others move money through our mint", run: interop::run },
     Suite {
         name: "fuzz",
@@ -122,8 +122,12 @@ fn sqlcipher(places: &Places) -> Result<Tally> {
 }
 
 fn crash(places: &Places) -> Result<Tally> {
-    let target = ["-p", "hazeld", "--features", "failpoints", "--test", "crash"];
-    cargo_test(places, Some(release::FAILPOINTS_FOLDER), &target, &[])
+    let mint = ["-p", "hazeld", "--features", "failpoints", "--test", "crash"];
+    // Its wallet meets the mint that the first has built beside it.
+    let wallet = ["-p", "hazel", "--features", "failpoints", "--test", "crash"];
+    let mut tally = cargo_test(places, Some(release::FAILPOINTS_FOLDER), &mint, &[])?;
+    tally += cargo_test(places, Some(release::FAILPOINTS_FOLDER), &wallet, &[])?;
+    Ok(tally)
 }
 
 /// Runs `cargo test` in the folder `inside` of the target folder and adds up what its test binaries say.

@@ -14,6 +14,7 @@
 //! | `locking`, `handed_out` | locks as they are written, tokens that nobody claimed |
 //! | `consent`, `output`, `table`, `calendar`, `qr` | the dialogue with the user |
 //! | `environment` | clock, randomness, waiting |
+//! | `failpoints` | points where a test stops it; never in a release |
 //! | `failure` | kinds of failure, advice, exit codes |
 
 mod calendar;
@@ -21,6 +22,8 @@ mod cli;
 mod commands;
 mod consent;
 mod environment;
+#[cfg(feature = "failpoints")]
+mod failpoints;
 mod failure;
 mod folder;
 mod handed_out;
@@ -49,6 +52,11 @@ fn main() -> ExitCode {
         Err(error) => return explain(&error),
     };
     let output = Output::new(cli.global.json);
+    #[cfg(feature = "failpoints")]
+    let _armed = match failpoints::arm() {
+        Ok(armed) => armed,
+        Err(message) => return end(&output, Err(Failure::new(Kind::Usage, message))),
+    };
     if cli.global.verbose {
         log();
     }

@@ -68,6 +68,7 @@ mod consolidate;
 pub mod error;
 pub mod evidence;
 mod exchange;
+mod failpoint;
 pub mod invoice;
 pub mod keysets;
 mod lock;

@@ -11,6 +11,7 @@ use hazel_protocol::{
 };
 
 use crate::error::{Error, Violation};
+use crate::failpoint::failpoint;
 use crate::keysets::{self, Keysets};
 use crate::lock::LockTerms;
 use crate::outputs::{self, Derived};
@@ -290,7 +291,10 @@ impl Wallet {
     pub(crate) async fn commit(&self, change: Change) -> Result<(), ApplyError> {
         let mut tries: u64 = 1;
         loop {
-            match self.inner.store.apply(change.clone()).await {
+            failpoint!("wallet-before-commit");
+            let answer = self.inner.store.apply(change.clone()).await;
+            failpoint!("wallet-after-commit");
+            match answer {
                 Err(ApplyError::Ambiguous(_)) if tries < 5 => {
                     self.sleep(tries).await;
                     tries += 1;

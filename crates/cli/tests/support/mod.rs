@@ -196,8 +196,29 @@ impl User {
         Self { folder, mint: mint.map(Mint::url) }
     }
 
+    /// The same wallet, used at the mint or proxy at `url`.
+    pub(crate) fn at(&self, url: String) -> Self {
+        Self { folder: self.folder.clone(), mint: Some(url) }
+    }
+
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// Runs `hazel`, which has failpoints, until it comes by `point`, and kills it there; what it said when it never came by.
+    #[track_caller]
+    pub(crate) fn killed_at(&self, point: &str, arguments: &[&str]) -> Option<Said> {
+        let child = self.command(arguments).env("HAZEL_STOP_AT", point).spawn().expect("hazel starts");
+        let mut running = Running { child };
+        let mut said = String::new();
+        let mut errors = BufReader::new(running.child.stderr.take().expect("piped"));
+        while errors.read_line(&mut said).expect("text") > 0 {
+            if said.contains("stopped at failpoint ") {
+                running.child.kill().expect("it stands still");
+                return None;
+            }
+        }
+        Some(Said { err: said, ..running.end() })
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -292,6 +313,18 @@ impl Running {
         self.child.stdin.as_mut().expect("piped").write_all(text.as_bytes()).expect("typed");
     }
 
+    /// Waits for the end; false when it does not come in time.
+    pub(crate) fn ends_within(&mut self, limit: Duration) -> bool {
+        let until = Instant::now() + limit;
+        while self.child.try_wait().expect("the process is ours").is_none() {
+            if Instant::now() >= until {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        true
+    }
+
     /// Sends a signal by its name.
     pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.child.id())]).status();
@@ -303,7 +336,8 @@ impl Running {
     pub(crate) fn end(mut self) -> Said {
         drop(self.child.stdin.take());
         let until = Instant::now() + PATIENCE;
-        let (out, err) = (reader(self.child.stdout.take()), reader(self.child.stderr.take()));
+        let (out, err) =
+            (reader(self.child.stdout.take()), self.child.stderr.take().map(|stream| reader(Some(stream))));
         let status = loop {
             if let Some(status) = self.child.try_wait().expect("the process is ours") {
                 break status;
@@ -311,7 +345,11 @@ impl Running {
             assert!(Instant::now() < until, "hazel does not end");
             std::thread::sleep(Duration::from_millis(5));
         };
-        Said { code: status.code(), out: out.join().expect("read"), err: err.join().expect("read") }
+        Said {
+            code: status.code(),
+            out: out.join().expect("read"),
+            err: err.map_or(String::new(), |err| err.join().expect("read")),
+        }
     }
 }
 
