@@ -68,4 +68,5 @@ async def main():
     await step("nutshell to cashu-ts (version 3)", from_nutshell(legacy=True))
 
 
-asyncio.run(main())
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,10 +1,12 @@
-//! `cargo xtask interop`: wallets that others wrote, as their registries deliver them, against a mint of ours.
+//! `cargo xtask interop`: wallets that others wrote, as their registries deliver them, against a mint of ours; and our wallet against
+//! theirs, and against mints that others wrote.
 //!
 //! Each script meets mints with and without input fees. Beside them runs a payee: a mint that owns the invoice which the
 //! wallet pays through the mint under test, so that the payment leaves it. The fake Lightning nodes of all share one
 //! ledger, and the payee's invoices do not pay themselves: what reaches it, the mint under test has paid. All must stop
 //! cleanly when asked to.
 
+mod mints;
 mod peers;
 
 use std::fs::File;
@@ -46,11 +48,15 @@ pub(crate) fn run(places: &Places) -> Result<Tally> {
 /// # Errors
 /// When `only` names no peer, or something the scripts need is missing.
 pub(crate) fn run_against(places: &Places, program: &Path, only: &[String]) -> Result<Tally> {
+    let names: Vec<&str> = peers::names().chain(mints::names()).collect();
+    if let Some(unknown) = only.iter().find(|name| !names.contains(&name.as_str())) {
+        bail!("no peer is called {unknown}; there are: {}", names.join(", "));
+    }
     let scripts = peers::prepare(places, only)?;
     let scratch = Scratch::new(&places.target, "interop")?;
     let payee = Mint::start(program, &scratch.0, "payee", NEVER)?;
     let mut tally = Tally::default();
-    for (name, arguments) in MINTS {
+    for (name, arguments) in MINTS.iter().filter(|_| !scripts.is_empty()) {
         let mint = Mint::start(program, &scratch.0, name, &[arguments, FEE_RESERVE].concat())?;
         let mut flows = Tally::default();
         for (peer, script) in &scripts {
@@ -63,6 +69,7 @@ pub(crate) fn run_against(places: &Places, program: &Path, only: &[String]) -> R
         tally += flows;
         tally += mint.stop();
     }
+    tally += mints::meet(places, only, &scratch.0, &payee)?;
     tally += payee.stop();
     Ok(tally)
 }
@@ -106,7 +113,12 @@ impl Drop for Scratch {
     }
 }
 
-/// A running `hazeld dev`.
+/// An address of loopback that nobody listens on: its port is free again, and nobody else is likely to take it so soon.
+fn free_address() -> Result<SocketAddr> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+}
+
+/// A running mint.
 pub(crate) struct Mint {
     process: Child,
     address: SocketAddr,
@@ -114,17 +126,22 @@ pub(crate) struct Mint {
 }
 
 impl Mint {
-    /// Starts a mint on an empty folder and a free port of loopback and waits until it answers.
+    /// Starts `hazeld dev` on an empty folder and a free port of loopback and waits until it answers.
     pub(crate) fn start(program: &Path, scratch: &Path, name: &str, arguments: &[&str]) -> Result<Self> {
-        // The port is free again when the listener is dropped, and nobody else is likely to take it so soon.
-        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
-        let log = scratch.join(format!("{name}.log"));
-        let output = File::create(&log)?;
+        let address = free_address()?;
         let mut command = Command::new(program);
         command.args(["dev", "--listen", &address.to_string(), "--data-dir"]).arg(scratch.join(name));
         command.arg("--fake-ledger").arg(scratch.join("lightning.sqlite")).args(arguments);
+        Self::run(command, address, scratch.join(format!("{name}.log")))
+    }
+
+    /// Runs a mint that writes into `log`, and waits until it answers at the address.
+    fn run(mut command: Command, address: SocketAddr, log: PathBuf) -> Result<Self> {
+        let output = File::create(&log)?;
         command.stdin(std::process::Stdio::null()).stdout(output.try_clone()?).stderr(output);
-        let mut mint = Self { process: command.spawn().with_context(|| program.display().to_string())?, address, log };
+        let process = command.spawn().with_context(|| format!("{command:?}"))?;
+        let mut mint = Self { process, address, log };
+        let name = mint.log.file_stem().unwrap_or_default().display().to_string();
         match process::poll(START_LIMIT, || mint.has_started()) {
             Some(true) => println!("{name} listens on {address}"),
             Some(false) => bail!("{name} ended at its start:\n{}", mint.log()),

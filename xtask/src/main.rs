@@ -49,9 +49,9 @@ enum Command {
         #[arg(long)]
         dev: bool,
     },
-    /// Drive third-party wallets from npm and `PyPI` against a mint of ours.
+    /// Drive third-party wallets from npm and `PyPI` against a mint of ours, and our wallet against mints of others.
     Interop {
-        /// Only these peers: cashu-ts, nutshell, cross.
+        /// Only these peers: cashu-ts, nutshell, cross, hazel, requests, nutshell-mint.
         #[arg(long, value_delimiter = ',')]
         only: Vec<String>,
         /// Against a development build, which is sooner ready.

@@ -58,6 +58,24 @@ pub(crate) fn build(places: &Places, dev: bool) -> Result<PathBuf> {
     Ok(places.target.join("debug/hazeld"))
 }
 
+/// Builds the wallet for development and says where it is.
+///
+/// # Errors
+/// When it does not build.
+pub(crate) fn build_wallet(places: &Places) -> Result<PathBuf> {
+    build_into(places, &places.target, WALLET, &[])?;
+    Ok(places.target.join("debug/hazel"))
+}
+
+/// Builds the example of hazel-protocol that reads payment requests and says where it is.
+///
+/// # Errors
+/// When it does not build.
+pub(crate) fn build_request_reader(places: &Places) -> Result<PathBuf> {
+    build_into(places, &places.target, "hazel-protocol", &["--example", "payment_request"])?;
+    Ok(places.target.join("debug/examples/payment_request"))
+}
+
 fn build_into(places: &Places, target: &Path, package: &str, arguments: &[&str]) -> Result<()> {
     let mut build = cargo();
     build.args(["build", "--locked", "-p", package, "--target-dir"]).arg(target).args(arguments);

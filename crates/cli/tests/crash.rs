@@ -104,6 +104,40 @@ fn a_receive_killed_at_any_step_loses_nothing() {
 }
 
 #[test]
+fn a_receive_while_the_mint_is_away_killed_at_any_step_loses_nothing() {
+    let world = World::new();
+    let key = world.alice.hazel(&["keys"]).ok().out.trim().to_owned();
+    let left = kill_everywhere(&world, "receive offline", || {
+        let token = world.bob.hazel(&["send", "9", "--yes", "--lock-to", &key]).ok().token();
+        vec!["receive".to_owned(), "--offline".to_owned(), token]
+    });
+    assert_left(&left, &["ReceiveStored"]);
+}
+
+#[test]
+fn a_take_back_killed_at_any_step_loses_nothing() {
+    let world = World::new();
+    let left = kill_everywhere(&world, "take back", || {
+        let sent = world.alice.hazel(&["send", "5", "--yes", "--json"]).ok().json();
+        let operation = sent["operation"].as_str().expect("an operation").to_owned();
+        vec!["take-back".to_owned(), operation, "--yes".to_owned()]
+    });
+    assert_left(&left, &["ReceiveRequested"]);
+}
+
+#[test]
+fn an_exchange_of_coins_killed_at_any_step_loses_nothing() {
+    let world = World::new();
+    let left = kill_everywhere(&world, "consolidate", || {
+        for _ in 0..10 {
+            world.alice.hazel(&["mint", "3"]).ok();
+        }
+        words(["consolidate", "--yes"])
+    });
+    assert_left(&left, &["SwapRequested"]);
+}
+
+#[test]
 fn a_payment_killed_at_any_step_loses_nothing() {
     let world = World::new();
     let left = kill_everywhere(&world, "pay", || vec!["pay".to_owned(), world.invoice("9"), "--yes".to_owned()]);

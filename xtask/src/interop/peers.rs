@@ -4,9 +4,9 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
-use crate::{Places, prerequisites, process, python};
+use crate::{Places, prerequisites, process, python, release};
 
 /// A script of `interop/`.
 struct Peer {
@@ -26,19 +26,20 @@ const PEERS: &[Peer] = &[
     Peer { name: "cashu-ts", prepare: cashu_ts },
     Peer { name: "nutshell", prepare: |places| nutshell(places, "main.py") },
     Peer { name: "cross", prepare: cross },
+    Peer { name: "hazel", prepare: hazel },
+    Peer { name: "requests", prepare: requests },
 ];
+
+/// What `--only` may name.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    PEERS.iter().map(|peer| peer.name)
+}
 
 /// Prepares the peers named in `only`, or all when it is empty.
 ///
 /// # Errors
-/// `only` names no peer, or something that a peer needs is missing.
+/// Something that a peer needs is missing.
 pub(super) fn prepare(places: &Places, only: &[String]) -> Result<Vec<(&'static str, Script)>> {
-    if let Some(unknown) = only.iter().find(|name| PEERS.iter().all(|peer| peer.name != *name)) {
-        bail!(
-            "no peer is called {unknown}; there are: {}",
-            PEERS.iter().map(|p| p.name).collect::<Vec<_>>().join(", ")
-        );
-    }
     let wanted = PEERS.iter().filter(|peer| only.is_empty() || only.iter().any(|name| name == peer.name));
     wanted.map(|peer| Ok((peer.name, (peer.prepare)(places)?))).collect()
 }
@@ -68,4 +69,19 @@ fn nutshell(places: &Places, script: &str) -> Result<Script> {
 fn cross(places: &Places) -> Result<Script> {
     install_cashu_ts(&places.root)?;
     nutshell(places, "cross.py")
+}
+
+/// Tokens from our wallet to the others and back: nutshell's script runs all three.
+fn hazel(places: &Places) -> Result<Script> {
+    install_cashu_ts(&places.root)?;
+    let mut script = nutshell(places, "hazel.py")?;
+    script.line.push(release::build_wallet(places)?.into());
+    Ok(script)
+}
+
+/// Payment requests, which need no mint.
+fn requests(places: &Places) -> Result<Script> {
+    let folder = install_cashu_ts(&places.root)?;
+    let line = vec!["node".into(), "requests.mjs".into(), release::build_request_reader(places)?.into()];
+    Ok(Script { folder, line })
 }
