@@ -251,6 +251,53 @@ async fn a_swap_whose_signer_fails_gives_its_inputs_back_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_swap_whose_release_fails_ten_times_gives_its_inputs_back_all_the_same() {
+    let prepared = prepare().await;
+    let case = Case::new(&prepared, "unused", Fault::Kill, as_is);
+    let failing = "hazel::fail::swap-after-reserve>hazel::fail::compute=1*return";
+    let mint =
+        case.launch().env("HAZEL_ARM_AT", failing).env("FAILPOINTS", "hazel::fail::swap-release=10*return").start();
+    let wallet = prepared.wallet.moved_to(mint.url());
+    let draft = wallet.draft_for(sum(&prepared.money) - wallet.fee(prepared.money.len()));
+    let answer = wallet.try_swap(&prepared.money, &draft).await.expect("answered");
+    assert!(answer.status >= 500, "{answer:?}");
+    assert_eq!(mint.log().matches("a failed swap is not released yet").count(), 10, "{}", mint.log());
+    assert!(mint.log().contains("a failed swap is left to the sweeper"));
+    case.wait_for_recovery(&mint);
+    assert!(wallet.states(&prepared.money).await.iter().all(|state| *state == ProofState::Unspent));
+    mint.stop();
+    audit(&case.database()).assert_settled(63);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_swap_asked_again_while_it_runs_is_answered_once_it_has_ended() {
+    let prepared = prepare().await;
+    for point in ["swap-after-reserve", "swap-after-sign", "swap-after-settle"] {
+        let case = Case::new(&prepared, point, Fault::Kill, as_is);
+        let mint = case.launch().env("FAILPOINTS", format!("{}=1*sleep(2000)", case.point)).start();
+        let wallet = prepared.wallet.moved_to(mint.url());
+        let value = sum(&prepared.money) - wallet.fee(prepared.money.len());
+        let (draft, other) = (wallet.draft_for(value), wallet.draft_for(value));
+        let first = tokio::spawn({
+            let (wallet, money, draft) = (wallet.clone(), prepared.money.clone(), draft.clone());
+            async move { wallet.try_swap(&money, &draft).await }
+        });
+        let begun = || {
+            let books = audit(&case.database());
+            books.unfinished > 0 || books.outstanding == i64::try_from(value).expect("small")
+        };
+        assert!(tokio::task::block_in_place(|| wait_until(RECOVERY, begun)), "{point}");
+        let nearly = wallet.try_swap(&prepared.money, &other).await.expect("answered");
+        assert!(matches!(nearly.code(), Some(11_001 | 11_002)), "{point}: {nearly:?}");
+        let again: SwapResponse = wallet.try_swap(&prepared.money, &draft).await.expect("answered").ok();
+        let answer: SwapResponse = first.await.expect("no panic").expect("answered").ok();
+        assert_eq!(answer, again, "{point}: one answer");
+        wallet.finish_all(&draft, &answer.signatures);
+        case.close(mint, value);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn issue_survives_a_fault_at_every_point() {
     let prepared = prepare().await;
     for point in ["issue-before-sign", "issue-after-sign", "issue-after-commit"] {

@@ -6,6 +6,11 @@ macro_rules! failpoint {
         #[cfg(feature = "failpoints")]
         fail::fail_point!(concat!("hazel::fail::", $name));
     };
+    // As that, and with the action `return` the function it stands in gives this.
+    ($name:literal, $given:expr) => {
+        #[cfg(feature = "failpoints")]
+        fail::fail_point!(concat!("hazel::fail::", $name), |_| $given);
+    };
 }
 
 pub(crate) use failpoint;

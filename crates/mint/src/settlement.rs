@@ -193,6 +193,7 @@ impl Mint {
         let Some(quote) = quotes.into_iter().flatten().next() else { return Ok(()) };
         // A method that is no longer configured has nobody to ask.
         let Ok(payments) = self.ports.payments.of(&quote.method) else { return Ok(()) };
+        tracing::debug!(quote = ?quote.id, "asking the node about a quote");
         for mut settlement in payments.invoice_settlements(&quote.payment_hash).await? {
             // The stream's cursor may stand before this one: only the stream moves it.
             settlement.cursor = 0;

@@ -6,7 +6,13 @@
 #[path = "../client/mod.rs"]
 mod client;
 
+mod bench;
+mod load;
 mod locks;
+mod melts;
+mod own;
+mod quotes;
 mod replays;
 mod requests;
+mod times;
 mod whole;

@@ -1,37 +1,12 @@
 //! The same request again is answered from the ledger (NUT-19); what is nearly the same is refused and changes nothing.
 
-use std::path::PathBuf;
-
 use hazel_protocol::BlindedMessage;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use crate::client::{Answer, Hazeld, Launch, Wallet, audit, invoice, payments_by_hash, rotate, wait_until};
-
-/// A mint that can be started again, and a wallet.
-struct Bench {
-    folder: TempDir,
-    mint: Hazeld,
-    wallet: Wallet,
-}
+use crate::bench::Bench;
+use crate::client::{Launch, Wallet, audit, invoice, payments_by_hash, rotate, wait_until};
 
 impl Bench {
-    /// Its payments cost 2 sat of a reserve of 4.
-    async fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let mint = launch(&folder).start();
-        let wallet = Wallet::open(mint.url(), 1).await;
-        Self { folder, mint, wallet }
-    }
-
-    fn database(&self) -> PathBuf {
-        self.folder.path().join("mint.sqlite")
-    }
-
-    async fn post(&self, path: &str, body: &Value) -> Answer {
-        self.wallet.api.post(path, body).await
-    }
-
     /// Each is refused by its code; then the books are as they were.
     async fn refused(&self, cases: Vec<(&str, &str, Value, u64)>) {
         let before = audit(&self.database());
@@ -48,22 +23,16 @@ impl Bench {
         assert_eq!(self.post(path, body).await.ok::<Value>(), *first, "the same again");
         rotate(self.folder.path());
         assert_eq!(self.post(path, body).await.ok::<Value>(), *first, "with another keyset");
-        self.mint.kill();
-        self.mint = launch(&self.folder).start();
-        self.wallet = self.wallet.moved_to(self.mint.url());
+        self = self.killed();
         assert_eq!(self.post(path, body).await.ok::<Value>(), *first, "after a restart");
         assert_eq!(before, audit(&self.database()), "a repeat changes nothing");
         self
     }
-
-    fn close(self, held: u64) {
-        self.mint.stop();
-        audit(&self.folder.path().join("mint.sqlite")).assert_settled(held);
-    }
 }
 
-fn launch(folder: &TempDir) -> Launch {
-    Launch::dev(folder.path()).fake("reserve-min-msat", 4_000)
+/// Its payments cost 2 sat of a reserve of 4.
+pub(crate) fn with_reserve(launch: Launch) -> Launch {
+    launch.fake("reserve-min-msat", 4_000)
 }
 
 /// A list of JSON in another order.
@@ -86,7 +55,7 @@ fn messages(wallet: &Wallet, amounts: &[u64]) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_swap_and_what_is_nearly_the_same() {
-    let bench = Bench::new().await;
+    let bench = Bench::new(with_reserve).await;
     let wallet = &bench.wallet;
     let (inputs, outputs) = (json!(wallet.mint(15).await), messages(wallet, &[1, 2, 4, 8]));
     let request = swap(&inputs, &outputs);
@@ -150,7 +119,7 @@ async fn a_swap_and_what_is_nearly_the_same() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_issue_and_what_is_nearly_the_same() {
-    let bench = Bench::new().await;
+    let bench = Bench::new(with_reserve).await;
     let wallet = &bench.wallet;
     let (quote, other) = (wallet.paid_quote(6).await, wallet.paid_quote(6).await);
     let outputs = messages(wallet, &[2, 4]);
@@ -183,7 +152,7 @@ async fn an_issue_and_what_is_nearly_the_same() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_and_what_is_nearly_the_same() {
-    let bench = Bench::new().await;
+    let bench = Bench::new(with_reserve).await;
     let wallet = &bench.wallet;
     let quotes = json!([wallet.paid_quote(4).await, wallet.paid_quote(8).await]);
     let third = json!([wallet.paid_quote(4).await]);
@@ -212,7 +181,7 @@ async fn a_batch_and_what_is_nearly_the_same() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_melt_and_what_is_nearly_the_same() {
-    let bench = Bench::new().await;
+    let bench = Bench::new(with_reserve).await;
     let wallet = &bench.wallet;
     let quote = json!(wallet.melt_quote(&invoice(1, 11)).await.quote);
     let other = json!(wallet.melt_quote(&invoice(2, 11)).await.quote);
@@ -250,7 +219,7 @@ async fn a_melt_and_what_is_nearly_the_same() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_melt_again_while_it_runs_has_one_answer_and_one_payment() {
     let folder = tempfile::tempdir().expect("a folder");
-    let mint = launch(&folder).fake("pay-after-ms", 1_000).start();
+    let mint = with_reserve(Launch::dev(folder.path())).fake("pay-after-ms", 1_000).start();
     let wallet = Wallet::open(mint.url(), 1).await;
     let (coins, blanks) = (wallet.mint(15).await, wallet.draft(&[0, 0, 0]));
     let quote = wallet.melt_quote(&invoice(1, 11)).await.quote;
@@ -273,7 +242,7 @@ async fn a_melt_again_while_it_runs_has_one_answer_and_one_payment() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fifty_single_and_batched_mints_of_two_quotes_issue_each_once() {
-    let bench = Bench::new().await;
+    let bench = Bench::new(with_reserve).await;
     let wallet = &bench.wallet;
     let quotes = [wallet.paid_quote(4).await, wallet.paid_quote(8).await];
     let single = |place: usize, outputs: Vec<BlindedMessage>| {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::error::MintError;
 use crate::failpoint::failpoint;
 use crate::mint::Mint;
-use crate::ports::{ApplyError, Change, Conflict, OperationId, ReleaseSwap};
+use crate::ports::{Applied, ApplyError, Change, Conflict, OperationId, ReleaseSwap};
 
 /// How often a release is tried before the sweeper is left to do it.
 const RELEASE_ATTEMPTS: u32 = 10;
@@ -33,8 +33,7 @@ impl Failed {
         failpoint!("swap-before-release");
         let mut pause = Duration::from_millis(10);
         for _ in 0..RELEASE_ATTEMPTS {
-            let release = ReleaseSwap { operation: self.operation, owner: mint.owner, now: mint.now() };
-            match mint.apply(Change::ReleaseSwap(release)).await {
+            match self.try_release(mint).await {
                 Ok(_) => return self.error,
                 Err(ApplyError::Conflict(Conflict::OperationGone | Conflict::OperationEnded)) => {
                     tracing::warn!(operation = %self.operation, "a failed swap had been ended by someone else");
@@ -47,5 +46,11 @@ impl Failed {
         }
         tracing::error!(operation = %self.operation, "a failed swap is left to the sweeper");
         self.error
+    }
+
+    async fn try_release(&self, mint: &Mint) -> Result<Applied, ApplyError> {
+        failpoint!("swap-release", Err(ApplyError::Unavailable("a failpoint".to_owned())));
+        let release = ReleaseSwap { operation: self.operation, owner: mint.owner, now: mint.now() };
+        mint.apply(Change::ReleaseSwap(release)).await
     }
 }
