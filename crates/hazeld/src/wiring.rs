@@ -29,6 +29,9 @@ use crate::shutdown::Signals;
 /// How long running operations may take to end once the process is told to stop. Melts in flight are left to recovery.
 const DRAIN: Duration = Duration::from_secs(20);
 
+/// How long the node may take at the start to say what it has paid.
+const COMPARISON: Duration = Duration::from_secs(10);
+
 /// How long tasks that hold on to the runtime may delay the end of the process.
 const RUNTIME_END: Duration = Duration::from_secs(1);
 
@@ -125,7 +128,17 @@ async fn open_mint(
     let mint = Mint::open(plan.config.mint.clone(), ports).await.map_err(|error| open_failure(&error))?;
     import::demand_known(&mint.keyring(), &imported)?;
     warn_of_other_fees(&plan.config, &mint);
+    compare_with_node(&mint).await;
     Ok(mint)
+}
+
+/// Looks for signs of an old copy of the database before anybody is served. A node that is away holds up the start no longer than that.
+async fn compare_with_node(mint: &Mint) {
+    match tokio::time::timeout(COMPARISON, mint.compare_with_node()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "the node does not say what it has paid, starting without"),
+        Err(_) => tracing::warn!("the node does not say in time what it has paid, starting without"),
+    }
 }
 
 /// Who serves each payment method.

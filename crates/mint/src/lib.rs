@@ -19,6 +19,7 @@ mod error;
 mod events;
 mod failpoint;
 mod hex;
+mod history;
 pub mod keyring;
 mod lookup;
 pub mod melt_saga;

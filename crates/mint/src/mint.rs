@@ -76,6 +76,8 @@ pub struct Mint {
     pub(crate) strays: Strays,
     /// When the stream of each method had last been read to its end, in seconds since the epoch; 0 for never.
     pub(crate) caught_up: BTreeMap<PaymentMethod, AtomicU64>,
+    /// Whether the ledger was compared with the node since the start.
+    pub(crate) compared: AtomicBool,
     /// Who listens to what.
     pub(crate) hub: Arc<Hub>,
     /// One keyset is added at a time.
@@ -119,6 +121,7 @@ impl Mint {
             questions: Questions::default(),
             strays: Strays::default(),
             caught_up,
+            compared: AtomicBool::new(false),
             hub: Arc::default(),
             adding_keyset: tokio::sync::Mutex::default(),
         })
@@ -288,6 +291,17 @@ impl Mint {
         let (ring, now) = (self.keyring(), self.now());
         self.require_spendable(unit)?;
         ring.signing_of(unit, now).map(Arc::clone)
+    }
+
+    /// That not every keyset of `unit` is stopped.
+    ///
+    /// # Errors
+    /// 12000.
+    pub(crate) fn require_allowed(&self, unit: &CurrencyUnit) -> Result<(), MintError> {
+        if self.keyring().iter().filter(|keyset| keyset.unit == *unit).all(|keyset| keyset.latched) {
+            return Err(MintError::invalid(Group::Keyset, "this unit is stopped, ask the operator of the mint"));
+        }
+        Ok(())
     }
 
     /// That quotes of `method` can be in `unit`, whatever its keysets are like.

@@ -84,7 +84,8 @@ impl Mint {
         Ok(())
     }
 
-    /// Adds a keyset when `unit` has none that signs. One that would be born expired helps nobody: then the unit only spends.
+    /// Adds a keyset when `unit` has none that signs. One that would be born expired helps nobody: then the unit only spends. One that is
+    /// stopped waits for an operator, who may allow it or add another; a restart decides nothing.
     async fn require_keyset(&self, unit: UnitConfig) -> Result<(), OpenError> {
         let now = self.now();
         if self.ports.store.is_shared() {
@@ -92,6 +93,10 @@ impl Mint {
             self.follow_keysets().await?;
         }
         if self.keyring().active(&unit.unit, now).is_some() {
+            return Ok(());
+        }
+        if self.keyring().iter().any(|keyset| keyset.unit == unit.unit && keyset.active && keyset.latched) {
+            tracing::error!(unit = %unit.unit, "the keyset is stopped: nothing of this unit is signed until an operator acts");
             return Ok(());
         }
         if unit.final_expiry.is_some_and(|expiry| expiry <= now) {

@@ -50,6 +50,9 @@ pub(crate) struct OrphanPage {
 impl Mint {
     /// Starts recovery, at once and ever after, and the listeners for payments. Returns at once.
     pub fn start(self: &Arc<Self>) {
+        self.keep_running("the comparison with the node", |mint| {
+            async move { mint.compare_until_done().await }.boxed()
+        });
         self.keep_running("recovery", |mint| mint.recover_until_stopped().boxed());
         for method in self.ports.payments.methods() {
             let method = method.clone();

@@ -94,7 +94,12 @@ impl Bench {
         payments
     }
 
-    /// How often the log says this.
+    /// Whether the log says this, or will in a moment.
+    pub(crate) fn says(&self, text: &str) -> bool {
+        tokio::task::block_in_place(|| self.mint.logs(text, PATIENCE))
+    }
+
+    /// How often the log says this by now.
     pub(crate) fn logged(&self, text: &str) -> usize {
         self.mint.log().matches(text).count()
     }

@@ -93,11 +93,11 @@ fn unpaid(launch: Launch) -> Launch {
 /// Quotes like one that the mint has made, unpaid; the first [`OLD`] of them ended three days ago.
 fn plant_quotes(ledger: &rusqlite::Connection) {
     let sql = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
-        INSERT INTO mint_quotes (quote_id, method, unit, amount, request, payment_hash, expiry, created_at, updated_at)
+        INSERT INTO mint_quotes (quote_id, method, unit, amount, request, payment_hash, expiry, created_at, updated_at, rate)
         SELECT 'planted-' || i, method, unit, amount, request, randomblob(32),
             expiry - CASE WHEN i <= ?2 THEN 259200 ELSE 0 END,
             created_at - CASE WHEN i <= ?2 THEN 259200 ELSE 0 END,
-            updated_at - CASE WHEN i <= ?2 THEN 259200 ELSE 0 END
+            updated_at - CASE WHEN i <= ?2 THEN 259200 ELSE 0 END, rate
         FROM n, (SELECT * FROM mint_quotes LIMIT 1)";
     let numbers = [UNPAID, OLD].map(|number| i64::try_from(number).expect("small"));
     ledger.execute(sql, numbers).expect("planted");

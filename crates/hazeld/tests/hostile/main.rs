@@ -7,6 +7,7 @@
 mod client;
 
 mod bench;
+mod history;
 mod load;
 mod locks;
 mod melts;

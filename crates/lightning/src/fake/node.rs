@@ -240,6 +240,11 @@ impl Payments for FakeNode {
         look.says.ok_or_else(|| unavailable("it was told to fail after it got the payment"))
     }
 
+    async fn made(&self) -> Result<Vec<OperationId>, PaymentsError> {
+        self.wake_up().await?;
+        Ok(self.worker.run(|books| books.read(outgoing::made)).await?)
+    }
+
     async fn status(&self, id: OperationId) -> Result<PaymentStatus, PaymentsError> {
         self.wake_up().await?;
         let caller = self.caller.clone();

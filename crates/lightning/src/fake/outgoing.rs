@@ -13,6 +13,9 @@ use super::invoice::{MAX_MSAT, Parsed};
 use super::ledger::{CallOutcome, PaymentState};
 use super::steering::{self, Behaviour, Fate, Says, Script, Shows, Steer};
 
+/// The most payments named at once.
+const MAX_MADE: u32 = 1_000;
+
 /// What the process that calls can do; the rest is on the ledger.
 #[derive(Debug, Clone)]
 pub(super) struct Caller {
@@ -331,6 +334,14 @@ pub(super) fn status(
         None => Ok(Some(PaymentStatus::NeverHeard)),
         Some(attempt) => report(conn, behaviour, caller, &attempt, Asker::Status),
     }
+}
+
+/// The ids of the newest payments that were made or are on their way.
+pub(super) fn made(conn: &Connection) -> Result<Vec<OperationId>, FakeError> {
+    let sql = "SELECT payment_id FROM payments WHERE state <> 'failed' AND forgotten = 0 ORDER BY id DESC LIMIT ?1";
+    let mut statement = conn.prepare_cached(sql)?;
+    let rows = statement.query_map([MAX_MADE], |row| row.get(0).map(OperationId::from_bytes))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 fn report(

@@ -116,7 +116,7 @@ impl Mint {
         self: &Arc<Self>,
         melt: VerifiedMelt,
     ) -> Result<(OperationId, oneshot::Receiver<Result<(), MintError>>), MintError> {
-        let operation = self.new_operation();
+        let operation = self.new_payment();
         let guard =
             self.driving.claim(operation).ok_or_else(|| MintError::Bug("an operation id was used twice".to_owned()))?;
         let (reserved, is_reserved) = oneshot::channel();

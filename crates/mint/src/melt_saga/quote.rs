@@ -30,6 +30,7 @@ impl Mint {
         let payments = self.ports.payments.of(method)?;
         self.require_open_for_melts()?;
         self.require_spendable(&request.unit)?;
+        self.require_allowed(&request.unit)?;
         self.require_method(method, &request.unit)?;
         let portion = portion_asked(payments.capabilities(), request.options.as_ref())?;
         let route = payments.route(&request.request, portion).await?;
