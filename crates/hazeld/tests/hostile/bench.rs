@@ -37,7 +37,7 @@ impl Bench {
         self.folder.path().join("mint.sqlite")
     }
 
-    /// Ends the mint in good order, does something to its files, and starts it again.
+    /// Ends the mint in good order, does something to its file, and starts it again. There is no such file on PostgreSQL.
     pub(crate) fn restart_after(self, between: impl FnOnce(&Connection)) -> Self {
         let Self { folder, mint, wallet, node, launch } = self;
         mint.stop();

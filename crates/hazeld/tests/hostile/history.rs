@@ -4,7 +4,7 @@ use hazel_protocol::{MeltQuoteBolt11Response, Proof, ProofState};
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, foreign};
-use crate::client::{Api, Hazeld, Launch, Wallet, audit, copy_folder};
+use crate::client::{Api, Hazeld, Launch, Wallet, audit, copy_folder, is_on_postgres};
 
 const ALARM: &str = "which this ledger does not know: it is an old copy";
 
@@ -35,6 +35,9 @@ fn allow(bench: &Bench) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_old_copy_of_the_database_is_found_and_only_read() {
+    if is_on_postgres() {
+        return;
+    }
     let mut bench = Bench::new(|launch| launch).await;
     let coins = bench.wallet.mint(31).await;
     let paid = bench.wallet.paid_quote(4).await;

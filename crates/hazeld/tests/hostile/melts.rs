@@ -5,7 +5,7 @@ use hazel_protocol::{CurrencyUnit, MeltQuoteBolt11Response, Proof, ProofState};
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, eventually, foreign};
-use crate::client::{Answer, Launch, Server, Wallet, sum};
+use crate::client::{Answer, Api, Launch, Server, Wallet, sum};
 use crate::replays::with_reserve;
 
 /// An attempt may take five seconds: soon nobody can call the node for it any more, and only its own word counts.
@@ -55,7 +55,7 @@ async fn what_is_in_doubt_stays_pending_over_polls_and_restarts() {
     // The node had this one and then forgets it: that is no failure.
     let forgotten = bench.begin(5, &says("PENDING", "PENDING"), Fate::Paid).await;
     eventually("the node has it", async || !bench.payments_for(&forgotten.spec).is_empty()).await;
-    eventually("it is in doubt", async || unknown(&bench) >= 3).await;
+    eventually("it is in doubt", async || unknown(&bench).await >= 3).await;
     bench.node.forget(bench.payments_for(&forgotten.spec)[0].id).expect("forgotten");
     for _ in 0..3 {
         // One of them cannot be asked about, which the log tells: all of them have been tried as often.
@@ -90,9 +90,9 @@ async fn what_is_in_doubt_stays_pending_over_polls_and_restarts() {
 }
 
 /// Melts whose doubt is written down.
-fn unknown(bench: &Bench) -> i64 {
-    let ledger = rusqlite::Connection::open(bench.database()).expect("the ledger opens");
-    ledger.query_row("SELECT count(*) FROM operations WHERE state = 'unknown'", [], |row| row.get(0)).expect("counted")
+async fn unknown(bench: &Bench) -> usize {
+    let operations = Api::of_operator(bench.folder.path()).get("/v1/admin/operations").await;
+    operations.body.to_string().matches("\"unknown\"").count()
 }
 
 #[tokio::test(flavor = "multi_thread")]
