@@ -86,6 +86,7 @@ pub mod nip19;
 pub mod nut08;
 pub mod nut13;
 pub mod nut20;
+pub mod nut27;
 pub mod p2bk;
 pub mod point;
 pub mod proof;

@@ -3,9 +3,11 @@
 use std::fmt;
 
 use hazel_protocol::nut13::{self, DerivationError, derive};
+use hazel_protocol::nut27::backup_key;
 use hazel_protocol::{BlindingFactor, KeysetId, Secret, SecretKey};
 use zeroize::Zeroizing;
 
+use crate::error::Error;
 use crate::ports::SeedFingerprint;
 
 /// A BIP-39 seed of 64 bytes, erased when dropped. It is never stored by this crate.
@@ -36,6 +38,23 @@ impl Seed {
     /// The ephemeral key that blinds the lock of one output (NUT-28). Whoever sends again derives the same.
     pub(crate) fn derive_blinder(&self, keyset: &KeysetId, counter: u64) -> Result<SecretKey, DerivationError> {
         self.derive_key("p2bk", &[keyset.as_bytes(), &counter.to_be_bytes()[..]].concat())
+    }
+
+    /// The key that the list of mints is backed up with (NUT-27).
+    ///
+    /// # Errors
+    /// [`Error::Bug`], with a probability below 2^-127.
+    pub fn backup_key(&self) -> Result<SecretKey, Error> {
+        backup_key(&self.0).map_err(|_| Error::Bug("a key of the wallet is unusable"))
+    }
+
+    /// A key that payments for one request are sent to by Nostr, so that nobody can link two requests by it (NUT-18). `request` names
+    /// the request.
+    ///
+    /// # Errors
+    /// [`Error::Bug`], with a probability below 2^-127.
+    pub fn request_key(&self, request: &str) -> Result<SecretKey, Error> {
+        self.derive_key("nostr request", request.as_bytes()).map_err(|_| Error::Bug("a key of the wallet is unusable"))
     }
 
     /// The name of the seed: what it derives for a keyset id that no keys can have.

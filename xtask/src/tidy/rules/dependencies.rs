@@ -18,8 +18,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("postgres", &["hazel-protocol", "hazel-mint", "hazel-wallet"]),
     ("lightning", &["hazel-protocol", "hazel-mint"]),
     ("http", &["hazel-protocol", "hazel-mint", "hazel-wallet"]),
+    ("nostr", &["hazel-protocol", "hazel-wallet"]),
     ("bench", &["hazel-protocol", "hazel-lightning"]),
-    ("cli", &["hazel-protocol", "hazel-wallet", "hazel-http", "hazel-sqlite", "hazel-postgres"]),
+    ("cli", &["hazel-protocol", "hazel-wallet", "hazel-http", "hazel-nostr", "hazel-sqlite", "hazel-postgres"]),
 ];
 
 /// Packages of which the lock file holds exactly one version, if any.
