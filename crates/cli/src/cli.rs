@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use crate::commands::{
-    CompletionsArgs, DecodeArgs, DoctorArgs, HistoryArgs, KeysArgs, LockCommandArgs, ManArgs, ReceiveArgs, RestoreArgs,
-    SeedCommand, SendArgs, TakeBackArgs, UnlockArgs,
+    BackupArgs, CompletionsArgs, DecodeArgs, DoctorArgs, HistoryArgs, KeysArgs, LockCommandArgs, ManArgs, ReceiveArgs,
+    RestoreArgs, SeedCommand, SendArgs, TakeBackArgs, UnlockArgs,
 };
 use crate::passphrase::Source;
 use clap::{Args, Parser, Subcommand};
@@ -123,6 +123,8 @@ pub(crate) enum Command {
     /// Add this wallet's signature, or a preimage, to a token that needs several
     #[command(visible_alias = "cosign")]
     Unlock(UnlockArgs),
+    /// Keep the list of mints where the seed finds it again
+    Backup(BackupArgs),
     /// Find money again by the seed
     Restore(RestoreArgs),
     /// Show what came in and went out

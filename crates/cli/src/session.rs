@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hazel_http::client::{ClientConfig, HttpConnector};
-use hazel_protocol::{Amount, CurrencyUnit, MintUrl, neutralise};
+use hazel_http::client::{ClientConfig, HttpConnector, tls_config};
+use hazel_nostr::backup::MintBackup;
+use hazel_nostr::relay::{RelayConfig, Relays};
+use hazel_protocol::{Amount, CurrencyUnit, Curve, MintUrl, neutralise};
 use hazel_sqlite::{DatabaseKey, OpenError, OpenOptions, WalletStore};
-use hazel_wallet::ports::{MintRecord, Store};
+use hazel_wallet::ports::{Environment, MintRecord, Store};
 use hazel_wallet::{Policy, Seed, Wallet};
 
 use crate::cli::Global;
@@ -84,9 +86,36 @@ impl Session {
         tracing::debug!(%mint, %unit, "dealing with a mint");
         let connector = Arc::new(self.connector(mint)?);
         let (store, environment) = (Arc::clone(&self.store), Arc::clone(&self.environment));
-        let seed =
-            self.seed.clone().ok_or_else(|| Failure::new(Kind::Passphrase, "the seed of the wallet is sealed"))?;
+        let seed = self.seed()?.clone();
         Ok(Wallet::open_with(store, connector, seed, mint.clone(), unit.clone(), environment, policy)?)
+    }
+
+    /// The list of mints that relays of Nostr keep for the seed (NUT-27).
+    pub(crate) fn mint_backup(&self, relays: &[String]) -> Result<MintBackup, Failure> {
+        Ok(MintBackup::new(self.relays(relays)?, self.curve(), self.seed()?)?)
+    }
+
+    /// The way to these relays of Nostr.
+    fn relays(&self, relays: &[String]) -> Result<Relays, Failure> {
+        let encrypted = relays.iter().any(|relay| relay.starts_with("wss:"));
+        let config = RelayConfig { allow_plain: self.global.allow_http, ..RelayConfig::default() };
+        Ok(Relays::new(Arc::new(tls_config(encrypted)?), config))
+    }
+
+    /// A context of the curve for keys that are no mint's.
+    fn curve(&self) -> Arc<Curve> {
+        let mut entropy = [0; 32];
+        self.environment.fill_random(&mut entropy);
+        Arc::new(Curve::new(&entropy))
+    }
+
+    /// The clock and the random source.
+    pub(crate) fn environment(&self) -> &SystemEnvironment {
+        &self.environment
+    }
+
+    fn seed(&self) -> Result<&Seed, Failure> {
+        self.seed.as_ref().ok_or_else(|| Failure::new(Kind::Passphrase, "the seed of the wallet is sealed"))
     }
 
     /// The mints that the user trusts, first added first.

@@ -1,5 +1,6 @@
 //! One module for each command: from its arguments to its report.
 
+mod backup;
 mod balance;
 mod consolidate;
 mod decode;
@@ -22,6 +23,7 @@ mod take_back;
 
 use std::time::Duration;
 
+pub(crate) use backup::BackupArgs;
 pub(crate) use decode::DecodeArgs;
 pub(crate) use doctor::DoctorArgs;
 pub(crate) use history::HistoryArgs;
@@ -74,6 +76,7 @@ async fn with_wallet(global: Global, output: &Output, command: Command) -> Resul
         Command::Lock(args) => lock::describe(&session, &args).await,
         Command::Unlock(args) => lock::unlock(&mut session, args).await,
         Command::Pay(args) => Box::pin(pay::run(&mut session, args)).await,
+        Command::Backup(args) => backup::run(&session, &args).await,
         Command::Restore(args) => restore::run(&mut session, &args).await,
         Command::History(args) => history::run(&session, &args).await,
         Command::Pending(args) => pending::run(&session, &args).await,

@@ -7,6 +7,7 @@ use hazel_wallet::ports::MintConnector;
 use hazel_wallet::{RestoreOptions, RestoreProgress};
 use serde_json::{Value, json};
 
+use super::backup::add_mints;
 use crate::cli::Global;
 use crate::failure::{Failure, Kind};
 use crate::folder::Folder;
@@ -21,6 +22,9 @@ pub(crate) struct RestoreArgs {
     /// money as its own
     #[arg(long)]
     shared_keysets: bool,
+    /// Look for the list of mints at this relay of Nostr first; may be given several times
+    #[arg(long, value_name = "RELAY", num_args = 1..)]
+    from_nostr: Vec<String>,
 }
 
 /// A seed made this moment has no money anywhere.
@@ -34,6 +38,9 @@ pub(super) fn refuse_new_wallet(global: &Global) -> Result<(), Failure> {
 }
 
 pub(super) async fn run(session: &mut Session, args: &RestoreArgs) -> Result<Report, Failure> {
+    if !args.from_nostr.is_empty() {
+        add_mints(session, &args.from_nostr).await?;
+    }
     session.output.when_interrupted("What was found is kept. `hazel restore` goes on where it was.");
     let mut restored = Vec::new();
     let mut lines = Vec::new();

@@ -25,7 +25,7 @@ mod fate;
 mod tls;
 mod web;
 
-pub use tls::tls_config;
+pub use tls::config as tls_config;
 pub use web::HttpWeb;
 
 use std::time::Duration;

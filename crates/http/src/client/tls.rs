@@ -8,17 +8,12 @@ use rustls_platform_verifier::BuilderVerifierExt;
 
 use super::ClientError;
 
-/// The settings for connections that are encrypted and no HTTP: those of the connector.
+/// The settings for one client. A client for plain `http` gets some that trust nobody, so that it works on machines without
+/// certificates.
 ///
 /// # Errors
 /// [`ClientError::Certificates`].
-pub fn tls_config() -> Result<ClientConfig, ClientError> {
-    config(true)
-}
-
-/// The settings for one client. A client for plain `http` gets some that trust nobody, so that it works on machines without
-/// certificates.
-pub(super) fn config(https: bool) -> Result<ClientConfig, ClientError> {
+pub fn config(https: bool) -> Result<ClientConfig, ClientError> {
     let provider: Arc<CryptoProvider> = Arc::new(rustls::crypto::ring::default_provider());
     let failed = |error: rustls::Error| ClientError::Certificates(error.to_string());
     let builder =
