@@ -312,7 +312,7 @@ fn today() -> Arc<World> {
 async fn a_real_relay_carries_payments_and_backups() {
     let url = std::env::var("HAZEL_TEST_RELAY").expect("the address of a relay");
     let world = today();
-    let entropy = gift_key(&*world);
+    let entropy = gift_key(&world);
     let receiver = Identity::ephemeral(curve(), &entropy).expect("a key");
     let mut inbox = PaymentBox::new(relays(), receiver, vec![url.clone()]).expect("one relay");
     let transport = inbox.transport();

@@ -35,7 +35,7 @@ pub(super) async fn run(session: &Session, args: &BackupArgs) -> Result<Report, 
     let mut lines: Vec<String> = args.to_nostr.iter().zip(&answers).map(|(url, answer)| said(url, answer)).collect();
     let kept = answers.iter().filter(|answer| answer.is_ok()).count();
     if kept == 0 {
-        return Err(nowhere(answers.into_iter().filter_map(Result::err).collect()));
+        return Err(nowhere(&answers.into_iter().filter_map(Result::err).collect::<Vec<_>>()));
     }
     lines.push(format!("{} mints are written down. `hazel restore --from-nostr` finds them by the seed.", mints.len()));
     Ok(Report::new(json, lines))
@@ -50,7 +50,7 @@ fn said(url: &str, answer: &Result<(), RemoteError>) -> String {
 }
 
 /// What it comes to when no relay did what it was asked.
-fn nowhere(errors: Vec<RemoteError>) -> Failure {
+fn nowhere(errors: &[RemoteError]) -> Failure {
     let all_unsent = errors.iter().all(|error| matches!(error, RemoteError::NotSent(_)));
     let kind = if all_unsent { Kind::Unreachable } else { Kind::Refused };
     let reason = errors.last().map(ToString::to_string).unwrap_or_default();
@@ -61,7 +61,7 @@ fn nowhere(errors: Vec<RemoteError>) -> Failure {
 pub(super) async fn add_mints(session: &mut Session, relays: &[String]) -> Result<(), Failure> {
     let backup = session.mint_backup(relays)?;
     let found = session.output.while_waiting("Asking relays for the list of mints", backup.find(relays)).await;
-    let Some(MintList { mints, unreadable, .. }) = found.map_err(|error| nowhere(vec![error]))? else {
+    let Some(MintList { mints, unreadable, .. }) = found.map_err(|error| nowhere(&[error]))? else {
         return Err(Failure::new(Kind::Refused, "the relays have no list of mints for this seed")
             .hint("name other relays, or the mint itself: `--mint URL`"));
     };
