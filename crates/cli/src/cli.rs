@@ -1,5 +1,7 @@
 //! The command line: what can be asked for, and what the help says.
 
+mod requests;
+
 use std::path::PathBuf;
 
 use crate::commands::{
@@ -9,6 +11,8 @@ use crate::commands::{
 use crate::passphrase::Source;
 use clap::{Args, Parser, Subcommand};
 use hazel_protocol::{Amount, CurrencyUnit, MintUrl};
+
+pub(crate) use requests::{PayRequestArgs, RequestArgs, RequestCommand, RequestTermsArgs};
 
 /// The table of exit codes, as `--help` shows it; [`Kind`](crate::failure::Kind) gives them.
 const EXIT_CODES: &str = "\
@@ -112,8 +116,12 @@ pub(crate) enum Command {
     Receive(ReceiveArgs),
     /// Take back tokens that nobody claimed; without an argument, list them
     TakeBack(TakeBackArgs),
-    /// Pay a Lightning invoice
+    /// Pay a Lightning invoice or a Lightning address
     Pay(PayArgs),
+    /// Ask to be paid: make a payment request, or see what came of one
+    Request(RequestArgs),
+    /// Pay what a payment request asks for
+    PayRequest(PayRequestArgs),
     /// Exchange many small coins, or coins of old keysets, for few new ones
     Consolidate,
     /// Show the wallet's public keys, for others to lock money to
@@ -187,11 +195,14 @@ pub(crate) struct MintArgs {
 /// What to pay.
 #[derive(Debug, Args)]
 pub(crate) struct PayArgs {
-    /// The BOLT11 invoice
+    /// The BOLT11 invoice, or an address: user@host or lnurl1...
     pub(crate) invoice: String,
-    /// How much, for an invoice that leaves it open
+    /// How much, for an address or an invoice that leaves it open
     #[arg(long, value_name = "AMOUNT", value_parser = amount)]
     pub(crate) amount: Option<Amount>,
+    /// A text for the payee at an address
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) comment: Option<String>,
 }
 
 /// How much to show of what is pending.
@@ -276,6 +287,26 @@ mod tests {
             assert!(amount(text).is_err(), "{text}");
         }
         assert_eq!(amount("21"), Ok(Amount::from_u64(21)));
+    }
+
+    #[test]
+    fn a_request_is_made_or_looked_at() {
+        for line in ["", "21", "list", "21 --reusable --post https://a/b", "show 01020304050607080102030405060708"] {
+            assert!(
+                Cli::try_parse_from(["hazel", "request"].into_iter().chain(line.split_whitespace())).is_ok(),
+                "{line}"
+            );
+        }
+        for line in [
+            "request 21 list",
+            "request show",
+            "request show tea",
+            "request --post ftp://a",
+            "pay-request",
+            "pay-request x --deliver",
+        ] {
+            assert!(Cli::try_parse_from(["hazel"].into_iter().chain(line.split_whitespace())).is_err(), "{line}");
+        }
     }
 
     #[test]

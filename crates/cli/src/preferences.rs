@@ -11,13 +11,13 @@ use crate::failure::{Failure, Kind};
 use crate::folder::{failed, replace_private};
 
 /// What the user prefers.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Preferences {
     path: PathBuf,
     content: Content,
 }
 
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Content {
     /// The mint to deal with when none is named.
     #[serde(default, skip_serializing_if = "Option::is_none")]

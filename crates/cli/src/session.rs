@@ -9,8 +9,8 @@ use hazel_nostr::backup::MintBackup;
 use hazel_nostr::relay::{RelayConfig, Relays};
 use hazel_protocol::{Amount, CurrencyUnit, Curve, MintUrl, neutralise};
 use hazel_sqlite::{DatabaseKey, OpenError, OpenOptions, WalletStore};
-use hazel_wallet::ports::{Environment, MintRecord, Store};
-use hazel_wallet::{Policy, Seed, Wallet};
+use hazel_wallet::ports::{Environment, MintConnector, MintRecord, Store};
+use hazel_wallet::{Policy, Seed, Wallet, Wallets};
 
 use crate::cli::Global;
 use crate::environment::SystemEnvironment;
@@ -88,6 +88,20 @@ impl Session {
         let (store, environment) = (Arc::clone(&self.store), Arc::clone(&self.environment));
         let seed = self.seed()?.clone();
         Ok(Wallet::open_with(store, connector, seed, mint.clone(), unit.clone(), environment, policy)?)
+    }
+
+    /// The engine over all mints that the user trusts.
+    pub(crate) fn wallets(&self) -> Result<Wallets, Failure> {
+        let (global, preferences) = (self.global.clone(), self.preferences.clone());
+        let connect = move |mint: &MintUrl| -> Result<Arc<dyn MintConnector>, String> {
+            if preferences.is_removed(mint) {
+                return Err("it is not trusted any more".to_owned());
+            }
+            let connector = connector(&global, mint).map_err(|failure| failure.message)?;
+            Ok(Arc::new(connector))
+        };
+        let (store, environment) = (Arc::clone(&self.store), Arc::clone(&self.environment));
+        Ok(Wallets::new(store, self.seed()?.clone(), environment, Policy::default(), connect))
     }
 
     /// The list of mints that relays of Nostr keep for the seed (NUT-27).

@@ -64,6 +64,7 @@
 //! | [`messages`] | the bodies of requests and answers | 01 to 09, 23 |
 //! | [`token`] | tokens of versions 3 and 4 | 00 |
 //! | [`request`], [`nip19`] | payment requests, and users of Nostr that they name | 18, 26 |
+//! | [`lnurl`] | Lightning addresses, and what the servers behind them say | |
 //! | [`nut08`], [`nut13`], [`nut20`] | blank outputs, secrets from a seed, what is signed for a quote | 08, 13, 20 |
 //! | [`error`](mod@error) | all error codes | all |
 //! | [`limits`], [`bounded`], [`json`] | how much a peer may send, and how it is read | |
@@ -80,6 +81,7 @@ mod hex;
 pub mod json;
 pub mod keyset;
 pub mod limits;
+pub mod lnurl;
 pub mod messages;
 pub mod method;
 pub mod nip19;
@@ -114,6 +116,7 @@ pub use keyset::{
     KeysetError, KeysetId, KeysetKeys, KeysetVersion, ShortKeysetId, TokenKeysetId, resolve_short_id, verify_keyset_id,
 };
 pub use limits::*;
+pub use lnurl::{PayAddress, PayAddressError, PayInvoice, PayParameters, PayParametersError, PayRefusal};
 pub use messages::*;
 pub use method::{PaymentMethod, PaymentMethodError};
 pub use nip19::{NostrProfile, NostrProfileError};

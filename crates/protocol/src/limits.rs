@@ -58,6 +58,8 @@ pub const MAX_REQUEST_TAGS: usize = 32;
 pub const MAX_TAG_TEXTS: usize = 32;
 /// Longest text in a tag of a payment request (NUT-26), in bytes of UTF-8.
 pub const MAX_TAG_TEXT_BYTES: usize = 255;
+/// Longest description by the server behind a Lightning address, in bytes; an image may be in it.
+pub const MAX_METADATA_BYTES: usize = 49_152;
 /// Most relays of one user of Nostr (NIP-19). A count.
 pub const MAX_RELAYS: usize = 16;
 /// Longest address of a relay of Nostr (NIP-19), in bytes.

@@ -1,9 +1,11 @@
 //! Why something did not work, grouped by who can do something about it.
 
 use hazel_protocol::conditions::ConditionError;
-use hazel_protocol::{Amount, AmountError, CurrencyUnit, ErrorCode, KeysetId, MintUrl, TokenError};
+use hazel_protocol::{
+    Amount, AmountError, CurrencyUnit, ErrorCode, KeysetId, MintUrl, PaymentRequestError, TokenError,
+};
 
-use crate::ports::{ApplyError, Conflict, ConnectorError, OperationId, ReadError};
+use crate::ports::{ApplyError, Conflict, ConnectorError, OperationId, ReadError, RemoteError};
 
 /// What a mint did that no honest mint does. The wallet believes nothing of that answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -192,6 +194,30 @@ pub enum Error {
     /// No such operation, or it is not of the kind that was asked for.
     #[error("there is no such operation in this wallet")]
     OperationUnknown,
+    /// The connection to a mint cannot even be tried.
+    #[error("the mint {0} cannot be dealt with: {1}")]
+    NoConnection(MintUrl, String),
+    /// A payment request cannot be made of what was asked for.
+    #[error("the payment request cannot be made: {0}")]
+    Request(#[from] PaymentRequestError),
+    /// A payment request wants what this wallet cannot give.
+    #[error("the payment request cannot be paid: {0}")]
+    RequestTerms(&'static str),
+    /// No open payment request of this wallet has that id.
+    #[error("no open payment request of this wallet has that id; ask for a new one")]
+    RequestUnknown,
+    /// A payment is not what its request asked for. Nothing of it was taken.
+    #[error("the payment is not what was asked for: {0}")]
+    PaymentRefused(&'static str),
+    /// A server that is no mint gave no answer. Nothing was paid.
+    #[error("the server did not do what it was asked: {0}; try again later")]
+    Remote(#[from] RemoteError),
+    /// The server behind a Lightning address says no. Made safe to show.
+    #[error("the payee says: {0}")]
+    PayeeSaid(String),
+    /// The server behind a Lightning address makes no sense, or does not take what it was to be given. Nothing was paid.
+    #[error("this payee cannot be paid like that: {0}")]
+    Payee(String),
     /// The operation belongs to another seed.
     #[error("an operation in this wallet was begun with another seed; open the wallet with that seed to finish it")]
     OtherSeed,
@@ -268,7 +294,7 @@ impl Error {
         match self {
             Self::Refused { .. } | Self::SpentElsewhere(_) => ErrorClass::Refused,
             Self::Ambiguous { .. } => ErrorClass::Ambiguous,
-            Self::Unreachable(_) => ErrorClass::Unreachable,
+            Self::Unreachable(_) | Self::Remote(_) => ErrorClass::Unreachable,
             Self::HostileMint { .. } => ErrorClass::HostileMint,
             Self::Store(_) | Self::Read(_) => ErrorClass::Store,
             Self::Bug(_) => ErrorClass::Bug,
@@ -321,7 +347,9 @@ impl From<Conflict> for Error {
             Conflict::MintUnknown(url) => Self::MintUnknown(url),
             Conflict::KeysetChanged(id) => Violation::KeysetChanged(id).into(),
             Conflict::KeysetCollides(id, _, mint) => Violation::KeysetCollides(id, mint).into(),
-            Conflict::ProofTaken | Conflict::CounterMoved(_) | Conflict::OperationMoved => Self::Stale,
+            Conflict::ProofTaken | Conflict::CounterMoved(_) | Conflict::OperationMoved | Conflict::ErrandMoved => {
+                Self::Stale
+            }
             Conflict::Malformed(why) => Self::Bug(why),
             other @ (Conflict::OperationExists | Conflict::SessionAlive) => Self::Store(other.into()),
         }

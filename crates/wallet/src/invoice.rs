@@ -1,4 +1,4 @@
-//! The amount of a BOLT11 invoice: all that a wallet has to read of it.
+//! The amount of a BOLT11 invoice and the hash of its description: all that a wallet has to read of it.
 
 use hazel_protocol::{Amount, CurrencyUnit};
 
@@ -43,6 +43,52 @@ pub fn amount_msat(invoice: &str) -> Result<Option<Msat>, NotAnInvoice> {
         return Err(NotAnInvoice);
     }
     if amount.is_empty() { Ok(None) } else { parse_amount(amount).map(Some) }
+}
+
+/// The hash of the description that an invoice commits to; none if it carries the description itself.
+///
+/// Reads the tagged fields (BOLT11): a type, a length, so many characters of five bits. Whoever pays checks the rest.
+///
+/// # Errors
+/// [`NotAnInvoice`] when the text is none, or has two such hashes.
+pub fn description_hash(invoice: &str) -> Result<Option<[u8; 32]>, NotAnInvoice> {
+    let (_, data) = invoice.rsplit_once('1').ok_or(NotAnInvoice)?;
+    let fives: Vec<u8> = data.chars().map(five_bits).collect::<Option<_>>().ok_or(NotAnInvoice)?;
+    // Before the fields a timestamp of 7 characters, behind them a signature of 104 and a checksum of 6.
+    let end = fives.len().checked_sub(110).ok_or(NotAnInvoice)?;
+    let mut fields = fives.get(7..end).ok_or(NotAnInvoice)?;
+    let mut found = None;
+    while let [kind, high, low, rest @ ..] = fields {
+        let length = usize::from(*high) * 32 + usize::from(*low);
+        let (value, next) = rest.split_at_checked(length).ok_or(NotAnInvoice)?;
+        // A hash of another length is to be passed over.
+        if *kind == DESCRIPTION_HASH && length == 52 && found.replace(bytes_of(value)?).is_some() {
+            return Err(NotAnInvoice);
+        }
+        fields = next;
+    }
+    if fields.is_empty() { Ok(found) } else { Err(NotAnInvoice) }
+}
+
+/// The type of the field, `h`.
+const DESCRIPTION_HASH: u8 = 23;
+
+fn five_bits(character: char) -> Option<u8> {
+    const ALPHABET: &str = "qpzry9x8gf2tvdw0s3jn54khce6mua7l";
+    ALPHABET.find(character.to_ascii_lowercase()).and_then(|place| u8::try_from(place).ok())
+}
+
+/// 52 characters are 260 bits; the last four say nothing.
+fn bytes_of(fives: &[u8]) -> Result<[u8; 32], NotAnInvoice> {
+    let mut bytes = [0; 32];
+    for (place, byte) in bytes.iter_mut().enumerate() {
+        let first = place * 8;
+        for bit in first..first + 8 {
+            let five = fives.get(bit / 5).ok_or(NotAnInvoice)?;
+            *byte = *byte << 1 | (five >> (4 - bit % 5) & 1);
+        }
+    }
+    Ok(bytes)
 }
 
 fn parse_amount(text: &str) -> Result<Msat, NotAnInvoice> {
@@ -109,6 +155,25 @@ mod tests {
             assert_eq!(amount_msat(text), Err(NotAnInvoice), "{text}");
         }
         assert_eq!(amount_msat(&invoice("lnbc18446744073709551615")), Err(NotAnInvoice));
+    }
+
+    /// The examples of BOLT11: coffee with a description, and one with a hash of it.
+    #[test]
+    fn the_hash_of_a_description_is_read() {
+        let plain = "lnbc2500u1pvjluezsp5zyg3zyg3zyg3zyg3zyg3zyg3zyg3zyg3zyg3zyg3zyg3zyg3zygspp5qqqsyqcyq5rqwzqfqqqsyqcyq5rqwzqfqqqsyqcyq5rqwzqfqypqdq5xysxxatsyp3k7enxv4jsxqzpu9qrsgquk0rl77nj30yxdy8j9vdx85fkpmdla2087ne0xh8nhedh8w27kyke0lp53ut353s06fv3qfegext0eh0ymjpf39tuven09sam30g4vgpfna3rh";
+        assert_eq!(description_hash(plain), Ok(None));
+        let hashed = "lnbc20m1pvjluezsp5zyg3zyg3zyg3zyg3zyg3zyg3zyg3zyg3zyg3zyg3zyg3zyg3zygspp5qqqsyqcyq5rqwzqfqqqsyqcyq5rqwzqfqqqsyqcyq5rqwzqfqypqhp58yjmdan79s6qqdhdzgynm4zwqd5d7xmw5fk98klysy043l2ahrqs9qrsgq7ea976txfraylvgzuxs8kgcw23ezlrszfnh8r6qtfpr6cxga50aj6txm9rxrydzd06dfeawfk6swupvz4erwnyutnjq7x39ymw6j38gp7ynn44";
+        let hash = description_hash(hashed).expect("an invoice").expect("a hash");
+        let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, "3925b6f67e2c340036ed12093dd44e0368df1b6ea26c53dbe4811f58fd5db8c1");
+        assert_eq!(description_hash(&hashed.to_ascii_uppercase()), Ok(Some(hash)));
+        // Twice is once too often; cut fields are none.
+        let field = &hashed[hashed.find("hp58").expect("there")..][..55];
+        assert_eq!(description_hash(&hashed.replace(field, &field.repeat(2))), Err(NotAnInvoice));
+        assert_eq!(description_hash(&hashed.replace(field, &field[..40])), Err(NotAnInvoice));
+        for text in ["", "lnbc1", "lnbc1qqq", "lnbc1b", &format!("lnbc1{}", "q".repeat(112))] {
+            assert_eq!(description_hash(text), Err(NotAnInvoice), "{text}");
+        }
     }
 
     #[test]

@@ -19,6 +19,10 @@
 //! | [`Wallet::prepare_consolidate`] | [`PreparedConsolidation`] | [`Consolidated`] |
 //! | [`Wallet::prepare_transfer`] | [`PreparedTransfer`]: money to another mint, over Lightning | [`Transferred`] |
 //! | [`Wallet::restore`] | | [`Restored`] |
+//! | [`Wallets::prepare_payment`] | [`PreparedPayment`]: of a payment request | [`Payment`] |
+//!
+//! [`Wallets`] is all mints of one store, for what concerns several of them: payment requests ([`Wallets::create_request`],
+//! [`Wallets::receive_payment`], [`Wallets::prepare_payment`]). What spans several operations is kept as an [`errand`].
 //!
 //! # What counts as evidence
 //!
@@ -64,7 +68,9 @@
 //! }
 //! ```
 
+mod address;
 mod consolidate;
+pub mod errand;
 pub mod error;
 pub mod evidence;
 mod exchange;
@@ -77,6 +83,7 @@ mod mint;
 mod outputs;
 pub mod ports;
 mod receive;
+mod request;
 mod restore;
 mod resume;
 mod saga;
@@ -88,14 +95,19 @@ pub mod store;
 mod transfer;
 pub mod verify;
 mod wallet;
+mod wallets;
 mod watch;
 
+pub use address::Payee;
 pub use consolidate::{Consolidated, PreparedConsolidation};
 pub use error::{Error, ErrorClass, Violation};
 pub use lock::{LOCK_KEYS, LockInfo, LockTerms};
 pub use melt::{MeltOutcome, PaidMelt, PreparedMelt};
 pub use mint::{Minted, PendingMint};
 pub use receive::{PreparedReceive, ReceiveOptions, Received, StoredReceive};
+pub use request::{
+    Payment, PaymentReceived, PaymentTerms, PreparedPayment, RequestTerms, StoredDelivery, StoredRequest,
+};
 pub use restore::{RestoreOptions, RestoreProgress, Restored};
 pub use resume::{ResumeOutcome, Resumed};
 pub use seed::Seed;
@@ -103,3 +115,4 @@ pub use send::{PreparedSend, SendOptions, SentToken};
 pub use transfer::{PreparedTransfer, Transferred};
 pub use verify::RequireDleq;
 pub use wallet::{Balance, Policy, Wallet};
+pub use wallets::{Connect, Wallets};

@@ -333,6 +333,11 @@ impl PreparedReceive {
         self.memo.as_deref()
     }
 
+    /// What would be swapped.
+    pub(crate) fn proofs(&self) -> &[Proof] {
+        &self.proofs
+    }
+
     /// Other mints that the token holds money of, to be received by their own wallets.
     pub fn other_mints(&self) -> &[MintUrl] {
         &self.other_mints
@@ -348,13 +353,19 @@ impl PreparedReceive {
     /// # Errors
     /// [`Error::Refused`] when somebody was faster. [`Error::Ambiguous`]: [`Wallet::resume`] goes on with it.
     pub async fn confirm(self) -> Result<Received, Error> {
+        let id = self.wallet.new_operation_id();
+        self.confirm_as(id).await
+    }
+
+    /// As [`confirm`](Self::confirm), in an operation whose id was drawn before.
+    pub(crate) async fn confirm_as(self, id: OperationId) -> Result<Received, Error> {
         let wallet = &self.wallet;
         let keysets = wallet.refreshed_keysets().await?;
         let saga = until_not_overtaken(|| async {
             let (exchange, counters) = wallet.plan_exchange(&keysets, &self.proofs, NOTHING_ASIDE).await?;
             let state = ReceiveRequested { memo: self.memo.clone(), exchange };
             let moves = Moves { hold: self.own.clone(), ..Moves::default() };
-            Ok(wallet.begin(state, moves, vec![counters]).await)
+            Ok(wallet.begin_as(id, state, moves, vec![counters]).await)
         })
         .await?;
         let done = saga.exchange(true).await?.done().await?;

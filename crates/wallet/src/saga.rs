@@ -32,7 +32,17 @@ impl Wallet {
         moves: Moves,
         counters: Vec<CounterStep>,
     ) -> Result<Saga<S>, ApplyError> {
-        let id = self.new_operation_id();
+        self.begin_as(self.new_operation_id(), state, moves, counters).await
+    }
+
+    /// As [`begin`](Self::begin), with an id that was drawn before.
+    pub(crate) async fn begin_as<S: Clone + Into<State>>(
+        &self,
+        id: OperationId,
+        state: S,
+        moves: Moves,
+        counters: Vec<CounterStep>,
+    ) -> Result<Saga<S>, ApplyError> {
         let driving = self.drive(id).ok_or_else(|| ApplyError::Corrupt("an operation id came twice".to_owned()))?;
         let session = self.inner.store.session();
         let mut saga = Saga { wallet: self.clone(), id, state, version: 0, session, created_at: self.now(), driving };

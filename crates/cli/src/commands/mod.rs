@@ -1,5 +1,6 @@
 //! One module for each command: from its arguments to its report.
 
+mod address;
 mod backup;
 mod balance;
 mod consolidate;
@@ -13,8 +14,10 @@ mod manual;
 mod mint;
 mod mints;
 mod pay;
+mod pay_request;
 mod pending;
 mod receive;
+mod request;
 mod restore;
 mod seed;
 mod send;
@@ -31,6 +34,7 @@ pub(crate) use keys::KeysArgs;
 pub(crate) use lock::{LockCommandArgs, UnlockArgs};
 pub(crate) use manual::{CompletionsArgs, ManArgs};
 pub(crate) use receive::ReceiveArgs;
+pub(crate) use request::id as request_id;
 pub(crate) use restore::RestoreArgs;
 pub(crate) use seed::SeedCommand;
 pub(crate) use send::SendArgs;
@@ -76,6 +80,8 @@ async fn with_wallet(global: Global, output: &Output, command: Command) -> Resul
         Command::Lock(args) => lock::describe(&session, &args).await,
         Command::Unlock(args) => lock::unlock(&mut session, args).await,
         Command::Pay(args) => Box::pin(pay::run(&mut session, args)).await,
+        Command::Request(args) => Box::pin(request::run(&mut session, args)).await,
+        Command::PayRequest(args) => Box::pin(pay_request::run(&mut session, args)).await,
         Command::Backup(args) => backup::run(&session, &args).await,
         Command::Restore(args) => restore::run(&mut session, &args).await,
         Command::History(args) => history::run(&session, &args).await,

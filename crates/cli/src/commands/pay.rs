@@ -1,4 +1,4 @@
-//! `hazel pay`: a Lightning invoice, paid with ecash.
+//! `hazel pay`: a Lightning invoice or address, paid with ecash.
 
 use hazel_protocol::CurrencyUnit;
 use hazel_wallet::{MeltOutcome, PaidMelt, PreparedMelt, Wallet};
@@ -13,7 +13,12 @@ use crate::session::Session;
 pub(super) async fn run(session: &mut Session, args: PayArgs) -> Result<Report, Failure> {
     let wallet = session.selected_wallet().await?;
     let msat = args.amount.map(|amount| in_msat(amount.to_u64(), wallet.unit())).transpose()?;
-    let prepared = match wallet.prepare_melt(&args.invoice, msat).await {
+    let found = super::address::invoice(session, &args.invoice, msat, args.comment.as_deref()).await?;
+    let (invoice, msat) = match found {
+        Some(invoice) => (invoice, None),
+        None => (args.invoice, msat),
+    };
+    let prepared = match wallet.prepare_melt(&invoice, msat).await {
         Ok(prepared) => prepared,
         Err(hazel_wallet::Error::InsufficientFunds { needed, available, unit }) => {
             let error = hazel_wallet::Error::InsufficientFunds { needed, available, unit };

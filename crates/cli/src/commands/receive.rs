@@ -77,7 +77,7 @@ pub(super) fn texts(arguments: Vec<String>) -> Result<Vec<Zeroizing<String>>, Fa
     Ok(texts)
 }
 
-fn from_stdin() -> Result<Zeroizing<String>, Failure> {
+pub(super) fn from_stdin() -> Result<Zeroizing<String>, Failure> {
     let failed =
         |error: io::Error| Failure::new(Kind::Usage, format!("the token cannot be read from standard input: {error}"));
     let limit = u64::try_from(MAX_INPUT_BYTES).map_err(|error| failed(io::Error::other(error)))?;

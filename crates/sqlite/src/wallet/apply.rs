@@ -4,7 +4,7 @@ use hazel_protocol::nut13::keyset_id_int;
 use hazel_protocol::{KeysetId, KeysetVersion, KeysetWithKeys, PointBytes};
 use hazel_wallet::keysets::unchanged;
 use hazel_wallet::ports::{
-    AddMint, Change, Conflict, CounterStep, HistoryEntry, MalformedRecord, MarkSpent, Moves, OperationId,
+    AddMint, Change, Conflict, CounterStep, ErrandRecord, HistoryEntry, MalformedRecord, MarkSpent, Moves, OperationId,
     OperationRecord, ProofRecord, ProofStatus, RecordInfo, RecordKeysets, SeedFingerprint, Step, TakeOver, encode,
 };
 use rusqlite::Connection;
@@ -33,6 +33,7 @@ pub(super) fn apply(connection: &Connection, change: &Change) -> Applied {
         Change::Settle(step) => go_on(connection, step, true),
         Change::TakeOver(change) => take_over(connection, change),
         Change::MarkSpent(change) => mark_spent(connection, change),
+        Change::KeepErrand(record) => keep_errand(connection, record),
     }
 }
 
@@ -283,6 +284,29 @@ fn take_over(connection: &Connection, change: &TakeOver) -> Applied {
     }
     let values = (row.id.as_bytes(), stored(next, "a version")?, change.session.as_bytes(), stored_time(change.at)?);
     Ok(run_one(connection, sql::SET_SESSION, values, "an operation vanished")?)
+}
+
+fn keep_errand(connection: &Connection, record: &ErrandRecord) -> Applied {
+    let known = rows::errand(connection, record.id)?;
+    if known.as_ref() == Some(record) {
+        return Ok(());
+    }
+    let version = known.as_ref().map_or(0, |known| known.version);
+    let is_done = known.as_ref().is_some_and(|known| known.errand.is_done());
+    if is_done || version.checked_add(1) != Some(record.version) {
+        return refused(Conflict::ErrandMoved);
+    }
+    let body = json(encode(&record.errand))?;
+    let values = rusqlite::params![
+        record.id.as_bytes(),
+        stored(record.version, "a version")?,
+        stored_time(record.created_at)?,
+        stored_time(record.updated_at)?,
+        record.errand.is_done(),
+        body.as_str(),
+    ];
+    let sql = if known.is_some() { sql::SET_ERRAND } else { sql::ADD_ERRAND };
+    Ok(run_one(connection, sql, values, "an errand vanished")?)
 }
 
 fn mark_spent(connection: &Connection, change: &MarkSpent) -> Applied {

@@ -12,8 +12,8 @@ use std::path::Path;
 use async_trait::async_trait;
 use hazel_protocol::{CurrencyUnit, KeysetId, MintUrl, PointBytes};
 use hazel_wallet::ports::{
-    ApplyError, BalanceRecord, Change, Conflict, HistoryEntry, KeysetRecord, MintRecord, OperationId, OperationRecord,
-    ProofRecord, ProofStatus, ReadError, SeedFingerprint, SessionId, Store,
+    ApplyError, BalanceRecord, Change, Conflict, ErrandId, ErrandRecord, HistoryEntry, KeysetRecord, MintRecord,
+    OperationId, OperationRecord, ProofRecord, ProofStatus, ReadError, SeedFingerprint, SessionId, Store,
 };
 use rusqlite::Connection;
 
@@ -36,6 +36,7 @@ const MIGRATIONS: Migrations = Migrations {
         Migration { name: "base", sql: include_str!("migrations/0001_base.sql") },
         Migration { name: "keysets of each mint", sql: include_str!("migrations/0002_keysets_of_each_mint.sql") },
         Migration { name: "blinded keys", sql: include_str!("migrations/0003_blinded_keys.sql") },
+        Migration { name: "errands", sql: include_str!("migrations/0004_errands.sql") },
     ],
 };
 
@@ -218,6 +219,14 @@ impl Store for WalletStore {
     async fn watched(&self, mint: &MintUrl, unit: &CurrencyUnit) -> Result<Vec<OperationRecord>, ReadError> {
         let (mint, unit) = (mint.clone(), unit.clone());
         self.read(move |connection| rows::operations(connection, sql::WATCHED, &mint, &unit)).await
+    }
+
+    async fn errand(&self, id: ErrandId) -> Result<Option<ErrandRecord>, ReadError> {
+        self.read(move |connection| rows::errand(connection, id)).await
+    }
+
+    async fn open_errands(&self) -> Result<Vec<ErrandRecord>, ReadError> {
+        self.read(rows::open_errands).await
     }
 
     async fn balances(&self) -> Result<Vec<BalanceRecord>, ReadError> {

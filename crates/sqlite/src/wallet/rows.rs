@@ -4,9 +4,10 @@ use hazel_protocol::{
     Amount, BlindingFactor, CurrencyUnit, KeysetId, KeysetWithKeys, MintUrl, PointBytes, Proof, ProofDleq, Scalar32,
     Secret, Witness,
 };
+use hazel_wallet::errand::Errand;
 use hazel_wallet::ports::{
-    BalanceRecord, HistoryEntry, KeysetRecord, MintRecord, OperationId, OperationKind, OperationRecord, Origin,
-    ProofRecord, ProofStatus, SeedFingerprint, SessionId, Timestamp, decode,
+    BalanceRecord, ErrandId, ErrandRecord, HistoryEntry, KeysetRecord, MintRecord, OperationId, OperationKind,
+    OperationRecord, Origin, ProofRecord, ProofStatus, SeedFingerprint, SessionId, Timestamp, decode,
 };
 use hazel_wallet::state::State;
 use rusqlite::{Connection, Row};
@@ -220,6 +221,29 @@ pub(super) fn balances(connection: &Connection) -> Result<Vec<BalanceRecord>, St
         }
     }
     Ok(balances)
+}
+
+fn errand_record(row: &Row<'_>) -> Result<ErrandRecord, StoreFault> {
+    let row = Columns::of(row, "errands");
+    let errand: Errand = decode(row.text("body")?).map_err(|_| row.malformed("body"))?;
+    if errand.is_done() != row.flag("done")? {
+        return Err(row.malformed("done"));
+    }
+    Ok(ErrandRecord {
+        id: ErrandId::from_bytes(row.array("errand_id")?),
+        version: row.unsigned("version")?,
+        created_at: time(row, "created_at")?,
+        updated_at: time(row, "updated_at")?,
+        errand,
+    })
+}
+
+pub(super) fn errand(connection: &Connection, id: ErrandId) -> Result<Option<ErrandRecord>, StoreFault> {
+    one(connection, sql::ERRAND, [id.as_bytes()], errand_record)
+}
+
+pub(super) fn open_errands(connection: &Connection) -> Result<Vec<ErrandRecord>, StoreFault> {
+    all(connection, sql::OPEN_ERRANDS, [], errand_record)
 }
 
 fn history_entry(row: &Row<'_>) -> Result<HistoryEntry, StoreFault> {

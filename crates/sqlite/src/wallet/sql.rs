@@ -83,6 +83,12 @@ statements! {
     SEND = "UPDATE proofs SET status = 'Sent', held_by = NULL, sent_by = ?2 WHERE y = ?1 AND held_by = ?2";
     MARK_SPENT = "UPDATE proofs SET status = 'Spent' WHERE y = ?1 AND held_by IS NULL";
 
+    ERRAND = "SELECT errand_id, version, created_at, updated_at, done, body FROM errands WHERE errand_id = ?1";
+    OPEN_ERRANDS = "SELECT errand_id, version, created_at, updated_at, done, body FROM errands INDEXED BY errands_open \
+                    WHERE done = 0 ORDER BY errand_id";
+    ADD_ERRAND = "INSERT INTO errands (errand_id, version, created_at, updated_at, done, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    SET_ERRAND = "UPDATE errands SET version = ?2, created_at = ?3, updated_at = ?4, done = ?5, body = ?6 WHERE errand_id = ?1";
+
     /// Reads one covering index of what is unspent.
     BALANCES = "SELECT mint, unit, status, sum(amount) AS amount FROM proofs WHERE status <> 'Spent' \
                 GROUP BY mint, unit, status ORDER BY mint, unit, status";

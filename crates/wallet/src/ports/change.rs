@@ -2,7 +2,7 @@
 
 use hazel_protocol::{KeysetId, KeysetWithKeys, MintInfo, MintUrl, PointBytes};
 
-use super::{HistoryEntry, OperationId, OperationRecord, ProofRecord, SessionId, Timestamp};
+use super::{ErrandRecord, HistoryEntry, OperationId, OperationRecord, ProofRecord, SessionId, Timestamp};
 
 /// One atomic change. Applied in full and durable when [`Store::apply`](super::Store::apply) returns `Ok`, else not at all.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +24,9 @@ pub enum Change {
     /// The mint showed that these proofs, held by nobody, are spent. Unknown and spent ones are passed over;
     /// held ones too, for they belong to their operation.
     MarkSpent(MarkSpent),
+    /// An errand is new, at version 1, or follows the stored version of itself. What equals the stored one is this change applied
+    /// earlier. One that is done never changes.
+    KeepErrand(Box<ErrandRecord>),
 }
 
 /// See [`Change::AddMint`].

@@ -6,6 +6,7 @@ use hazel_protocol::{Amount, CurrencyUnit, KeysetId, KeysetWithKeys, MintInfo, M
 use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
+use crate::errand::Errand;
 use crate::state::State;
 
 macro_rules! id16 {
@@ -45,6 +46,18 @@ macro_rules! id16 {
                 text.parse().map(Self).map_err(|_| InvalidId)
             }
         }
+
+        impl Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+                s.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+                String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
+            }
+        }
     };
 }
 
@@ -56,6 +69,11 @@ pub struct InvalidId;
 id16! {
     /// One operation of a wallet: a UUID v7, so that later ids sort later. Never reused.
     OperationId
+}
+
+id16! {
+    /// One errand of a wallet: a UUID v7. Never reused.
+    ErrandId
 }
 
 id16! {
@@ -176,6 +194,21 @@ pub struct OperationRecord {
     pub updated_at: Timestamp,
     /// How far it got.
     pub state: State,
+}
+
+/// An errand, as the store keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErrandRecord {
+    /// Its id.
+    pub id: ErrandId,
+    /// 1 when it is first kept, one more with each change.
+    pub version: u64,
+    /// When it was first kept.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// What it is.
+    pub errand: Errand,
 }
 
 /// What an operation was for.

@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use hazel_protocol::{CurrencyUnit, KeysetId, MintUrl, PointBytes};
 
 use super::{
-    BalanceRecord, Change, HistoryEntry, KeysetRecord, MintRecord, OperationId, OperationRecord, ProofRecord,
-    ProofStatus, SeedFingerprint, SessionId,
+    BalanceRecord, Change, ErrandId, ErrandRecord, HistoryEntry, KeysetRecord, MintRecord, OperationId,
+    OperationRecord, ProofRecord, ProofStatus, SeedFingerprint, SessionId,
 };
 
 /// Why the store refuses a change. Nothing was applied.
@@ -32,6 +32,9 @@ pub enum Conflict {
     /// The operation is unknown, has finished, has moved on since it was read, or another session drives it.
     #[error("the operation has moved on")]
     OperationMoved,
+    /// The errand is not at the version that was read.
+    #[error("the errand has moved on")]
+    ErrandMoved,
     /// The former session of an operation is still open.
     #[error("the operation belongs to a session that is still open")]
     SessionAlive,
@@ -126,6 +129,12 @@ pub trait Store: Send + Sync + 'static {
 
     /// Finished operations of one mint and unit whose request may still reach the mint, oldest id first.
     async fn watched(&self, mint: &MintUrl, unit: &CurrencyUnit) -> Result<Vec<OperationRecord>, ReadError>;
+
+    /// One errand, done or not.
+    async fn errand(&self, id: ErrandId) -> Result<Option<ErrandRecord>, ReadError>;
+
+    /// The errands that are not done, oldest id first.
+    async fn open_errands(&self) -> Result<Vec<ErrandRecord>, ReadError>;
 
     /// What there is of each mint and unit, in their order; pairs without unspent proofs are left out.
     async fn balances(&self) -> Result<Vec<BalanceRecord>, ReadError>;

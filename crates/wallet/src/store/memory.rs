@@ -9,9 +9,9 @@ use hazel_protocol::{Amount, CurrencyUnit, KeysetId, MintUrl, PointBytes};
 
 use crate::keysets::{collide, unchanged};
 use crate::ports::{
-    AddMint, ApplyError, BalanceRecord, Change, Conflict, CounterStep, HistoryEntry, KeysetRecord, MarkSpent,
-    MintRecord, Moves, OperationId, OperationRecord, ProofRecord, ProofStatus, ReadError, RecordInfo, RecordKeysets,
-    SeedFingerprint, SessionId, Step, Store, TakeOver,
+    AddMint, ApplyError, BalanceRecord, Change, Conflict, CounterStep, ErrandId, ErrandRecord, HistoryEntry,
+    KeysetRecord, MarkSpent, MintRecord, Moves, OperationId, OperationRecord, ProofRecord, ProofStatus, ReadError,
+    RecordInfo, RecordKeysets, SeedFingerprint, SessionId, Step, Store, TakeOver,
 };
 
 #[derive(Debug, Clone, Default)]
@@ -22,6 +22,7 @@ struct Tables {
     proofs: BTreeMap<PointBytes, ProofRecord>,
     operations: BTreeMap<OperationId, OperationRecord>,
     history: Vec<HistoryEntry>,
+    errands: BTreeMap<ErrandId, ErrandRecord>,
 }
 
 /// A store that forgets everything when its last clone is dropped.
@@ -93,6 +94,7 @@ impl Tables {
             Change::Settle(step) => return self.go_on(*step, true),
             Change::TakeOver(change) => return self.take_over(&change, open),
             Change::MarkSpent(change) => self.mark_spent(&change),
+            Change::KeepErrand(record) => return self.keep_errand(*record),
         }
         Ok(())
     }
@@ -260,6 +262,19 @@ impl Tables {
         Ok(())
     }
 
+    fn keep_errand(&mut self, record: ErrandRecord) -> Result<(), Conflict> {
+        let known = self.errands.get(&record.id);
+        if known == Some(&record) {
+            return Ok(());
+        }
+        let version = known.map_or(0, |known| known.version);
+        if known.is_some_and(|known| known.errand.is_done()) || version.checked_add(1) != Some(record.version) {
+            return Err(Conflict::ErrandMoved);
+        }
+        self.errands.insert(record.id, record);
+        Ok(())
+    }
+
     fn mark_spent(&mut self, change: &MarkSpent) {
         for y in &change.ys {
             if let Some(proof) = self.proofs.get_mut(y).filter(|proof| proof.held_by.is_none()) {
@@ -371,6 +386,14 @@ impl Store for MemoryStore {
             let rows = tables.operations.values().filter(|row| row.mint == *mint && row.unit == *unit);
             rows.filter(|row| row.state.is_watched()).cloned().collect()
         }))
+    }
+
+    async fn errand(&self, id: ErrandId) -> Result<Option<ErrandRecord>, ReadError> {
+        Ok(self.select(|tables| tables.errands.get(&id).cloned()))
+    }
+
+    async fn open_errands(&self) -> Result<Vec<ErrandRecord>, ReadError> {
+        Ok(self.select(|tables| tables.errands.values().filter(|record| !record.errand.is_done()).cloned().collect()))
     }
 
     async fn balances(&self) -> Result<Vec<BalanceRecord>, ReadError> {

@@ -1,5 +1,6 @@
 //! Clock, randomness and crashes under control, and a wallet with everything around it.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,11 +10,12 @@ use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use hazel_protocol::{CurrencyUnit, KeysetId, MintUrl, PointBytes, ProofState};
 use hazel_wallet::ports::{
-    ApplyError, BalanceRecord, Change, Environment, HistoryEntry, KeysetRecord, MintRecord, OperationId,
-    OperationRecord, ProofRecord, ProofStatus, ReadError, SeedFingerprint, SessionId, Store, Timestamp,
+    ApplyError, BalanceRecord, Change, Environment, ErrandId, ErrandRecord, HistoryEntry, KeysetRecord, MintConnector,
+    MintRecord, OperationId, OperationRecord, ProofRecord, ProofStatus, ReadError, SeedFingerprint, SessionId, Store,
+    Timestamp,
 };
 use hazel_wallet::store::MemoryStore;
-use hazel_wallet::{Policy, Seed, Wallet};
+use hazel_wallet::{Policy, Seed, Wallet, Wallets};
 use tokio::sync::Notify;
 
 use super::{Bank, Link, sat};
@@ -138,6 +140,8 @@ pass_on! {
     operation(id: OperationId) -> Option<OperationRecord>;
     unfinished(mint: &MintUrl, unit: &CurrencyUnit) -> Vec<OperationRecord>;
     watched(mint: &MintUrl, unit: &CurrencyUnit) -> Vec<OperationRecord>;
+    errand(id: ErrandId) -> Option<ErrandRecord>;
+    open_errands() -> Vec<ErrandRecord>;
     balances() -> Vec<BalanceRecord>;
 }
 
@@ -183,6 +187,19 @@ impl Peer {
         let wallet =
             Wallet::open(Arc::new(store), connector, seed(number), url(), CurrencyUnit::Sat, environment).unwrap();
         Self { wallet, disk, link, world, crash, seed: number }
+    }
+
+    /// All wallets on the same disk, as after a restart, of this mint and of others by their URL.
+    pub fn wallets(&self, others: &[(&str, &Arc<Link>)]) -> Wallets {
+        let mut links: BTreeMap<MintUrl, Arc<Link>> = BTreeMap::from([(url(), Arc::clone(&self.link))]);
+        links.extend(others.iter().map(|(url, link)| (url.parse().unwrap(), Arc::clone(link))));
+        let store = CrashStore { inner: self.disk.reopen(), crash: Arc::clone(&self.crash) };
+        let environment: Arc<TestEnvironment> = Arc::clone(&self.world);
+        let connect = move |mint: &MintUrl| -> Result<Arc<dyn MintConnector>, String> {
+            let link = links.get(mint).ok_or_else(|| "there is no line to it".to_owned())?;
+            Ok(Arc::clone(link) as Arc<dyn MintConnector>)
+        };
+        Wallets::new(Arc::new(store), seed(self.seed), environment, Policy::default(), connect)
     }
 
     /// Another wallet on the same disk.

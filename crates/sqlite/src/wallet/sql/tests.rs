@@ -5,8 +5,9 @@ use rusqlite::Connection;
 use super::*;
 use crate::wallet::MIGRATIONS;
 
-/// Statements that read the whole of something on purpose: the list of mints, and the covering index of what is unspent.
-const MAY_SCAN: [&str; 2] = ["MINTS", "BALANCES"];
+/// Statements that read the whole of something on purpose: the list of mints, the covering index of what is unspent, and the index of
+/// what is left to be seen to.
+const MAY_SCAN: [&str; 3] = ["MINTS", "BALANCES", "OPEN_ERRANDS"];
 
 #[test]
 fn every_look_up_uses_an_index() {

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use hazel_protocol::{Amount, CurrencyUnit, KeysetWithKeys, MintInfo, PointBytes};
 
 use super::Harness;
-use super::fixture::{completed, expired, furnish, history, id, keyset, mint, prepared, proof, row, seed, step, ys};
+use super::fixture::{
+    completed, errand, expired, furnish, history, id, keyset, mint, prepared, proof, row, seed, step, ys,
+};
 use crate::ports::{
-    AddMint, ApplyError, Change, Conflict, CounterStep, MarkSpent, OperationId, ProofStatus, RecordInfo, RecordKeysets,
-    Step, Store, TakeOver, Timestamp,
+    AddMint, ApplyError, Change, Conflict, CounterStep, ErrandRecord, MarkSpent, OperationId, ProofStatus, RecordInfo,
+    RecordKeysets, Step, Store, TakeOver, Timestamp,
 };
 
 const SAT: CurrencyUnit = CurrencyUnit::Sat;
@@ -25,6 +27,7 @@ pub(super) async fn run(harness: &dyn Harness) {
     nothing_stays_held(&*furnished(harness).await).await;
     spent_is_final(&*furnished(harness).await).await;
     lists_and_histories(&*furnished(harness).await).await;
+    errands_are_compare_and_set(&*harness.fresh().await).await;
     sessions(harness).await;
 }
 
@@ -301,6 +304,30 @@ async fn lists_and_histories(store: &dyn Store) {
         let found = store.proofs(&mint(0), &SAT, status).await.expect("a read").len();
         assert_eq!(found, if status == ProofStatus::Available { 8 } else { 0 });
     }
+}
+
+async fn errands_are_compare_and_set(store: &dyn Store) {
+    let keep = |record: &ErrandRecord| Change::KeepErrand(Box::new(record.clone()));
+    let (first, second) = (errand(1, 1, false), errand(2, 1, false));
+    assert_eq!(store.errand(first.id).await, Ok(None));
+    assert_eq!(conflict(store, keep(&errand(1, 2, false))).await, Conflict::ErrandMoved, "it must begin at 1");
+    for record in [&second, &first, &first] {
+        ok(store, keep(record)).await;
+    }
+    assert_eq!(store.open_errands().await, Ok(vec![first.clone(), second.clone()]));
+    let other = ErrandRecord { updated_at: Timestamp::from_unix(99), ..first.clone() };
+    assert_eq!(conflict(store, keep(&other)).await, Conflict::ErrandMoved, "the first of two wins");
+    for stale in [0, 1, 3] {
+        let stale = ErrandRecord { version: stale, ..errand(1, 2, true) };
+        assert_eq!(conflict(store, keep(&stale)).await, Conflict::ErrandMoved);
+    }
+    ok(store, keep(&errand(1, 2, false))).await;
+    assert_eq!(conflict(store, keep(&first)).await, Conflict::ErrandMoved, "no way back");
+    ok(store, keep(&errand(1, 3, true))).await;
+    ok(store, keep(&errand(1, 3, true))).await;
+    assert_eq!(conflict(store, keep(&errand(1, 4, false))).await, Conflict::ErrandMoved, "done is done");
+    assert_eq!(store.errand(first.id).await, Ok(Some(errand(1, 3, true))));
+    assert_eq!(store.open_errands().await, Ok(vec![second]));
 }
 
 async fn sessions(harness: &dyn Harness) {

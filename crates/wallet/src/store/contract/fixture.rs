@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use hazel_protocol::{
-    Amount, CurrencyUnit, Dleq, KeysetKeys, KeysetWithKeys, MintUrl, PointBytes, Proof, QuoteId, Scalar32, Secret,
-    Witness, crypto,
+    Amount, CurrencyUnit, Dleq, KeysetKeys, KeysetWithKeys, MintUrl, PaymentRequest, PointBytes, Proof, QuoteId,
+    RequestParts, Scalar32, Secret, Witness, crypto,
 };
 
+use crate::errand::{Errand, RequestErrand};
 use crate::ports::{
-    AddMint, Change, HistoryEntry, Moves, OperationId, OperationKind, OperationRecord, Origin, ProofRecord,
-    ProofStatus, RecordKeysets, SeedFingerprint, SessionId, Step, Store, Timestamp,
+    AddMint, Change, ErrandId, ErrandRecord, HistoryEntry, Moves, OperationId, OperationKind, OperationRecord, Origin,
+    ProofRecord, ProofStatus, RecordKeysets, SeedFingerprint, SessionId, Step, Store, Timestamp,
 };
 use crate::state::{MintExpired, MintQuoted, SendCompleted, SendPrepared, State};
 
@@ -120,6 +121,20 @@ pub(super) fn history(number: u8) -> HistoryEntry {
         memo: Some("memo".to_owned()),
         invoice: None,
         preimage: Some("preimage".to_owned()),
+    }
+}
+
+/// A request that waits to be paid, or was.
+pub(super) fn errand(number: u8, version: u64, closed: bool) -> ErrandRecord {
+    let request = PaymentRequest::new(RequestParts { description: Some("tea".to_owned()), ..RequestParts::default() });
+    let request = request.expect("a request");
+    let (received, payments) = (Amount::from_u64(3), 1);
+    ErrandRecord {
+        id: ErrandId::from_bytes([number; 16]),
+        version,
+        created_at: Timestamp::from_unix(1),
+        updated_at: Timestamp::from_unix(version),
+        errand: Errand::Request(RequestErrand { request, incoming: Vec::new(), received, payments, closed }),
     }
 }
 
