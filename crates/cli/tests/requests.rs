@@ -40,7 +40,7 @@ fn serve(listener: TcpListener, answers: Vec<(u16, String)>) -> mpsc::Receiver<S
         for (status, body) in answers {
             let (mut stream, _) = listener.accept().expect("a client");
             let mut got = Vec::new();
-            let mut chunk = [0; 65_536];
+            let mut chunk = vec![0; 65_536];
             loop {
                 let count = stream.read(&mut chunk).expect("readable");
                 got.extend_from_slice(&chunk[..count]);

@@ -218,6 +218,11 @@ pub enum Error {
     /// The server behind a Lightning address makes no sense, or does not take what it was to be given. Nothing was paid.
     #[error("this payee cannot be paid like that: {0}")]
     Payee(String),
+    /// Of an invoice that several mints paid together some parts were paid and some were not.
+    #[error(
+        "the invoice was paid in part only, against the rules of the network; ask the payee, the other mints gave the money back"
+    )]
+    Torn,
     /// The operation belongs to another seed.
     #[error("an operation in this wallet was begun with another seed; open the wallet with that seed to finish it")]
     OtherSeed,

@@ -22,7 +22,7 @@
 //! | [`Wallets::prepare_payment`] | [`PreparedPayment`]: of a payment request | [`Payment`] |
 //!
 //! [`Wallets`] is all mints of one store, for what concerns several of them: payment requests ([`Wallets::create_request`],
-//! [`Wallets::receive_payment`], [`Wallets::prepare_payment`]). What spans several operations is kept as an [`errand`].
+//! [`Wallets::receive_payment`], [`Wallets::prepare_payment`]), invoices that they pay together ([`Wallets::prepare_parts`]). What spans several operations is kept as an [`errand`].
 //!
 //! # What counts as evidence
 //!
@@ -81,6 +81,7 @@ mod lock;
 mod melt;
 mod mint;
 mod outputs;
+mod parts;
 pub mod ports;
 mod receive;
 mod request;
@@ -104,6 +105,7 @@ pub use error::{Error, ErrorClass, Violation};
 pub use lock::{LOCK_KEYS, LockInfo, LockTerms};
 pub use melt::{MeltOutcome, PaidMelt, PreparedMelt};
 pub use mint::{Minted, PendingMint};
+pub use parts::{PartsOutcome, PreparedParts};
 pub use receive::{PreparedReceive, ReceiveOptions, Received, StoredReceive};
 pub use request::{
     Payment, PaymentReceived, PaymentTerms, PreparedPayment, RequestTerms, StoredDelivery, StoredRequest,

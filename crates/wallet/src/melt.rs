@@ -5,7 +5,7 @@
 
 use hazel_protocol::{
     Amount, AmountlessOption, BlindSignature, BoundedVec, ErrorCode, MeltOptions, MeltQuoteBolt11Request,
-    MeltQuoteBolt11Response, MeltQuoteState, MeltRequest, PointBytes, Proof, ProofState, QuoteId,
+    MeltQuoteBolt11Response, MeltQuoteState, MeltRequest, MppOption, PointBytes, Proof, ProofState, QuoteId,
 };
 
 use crate::error::{Error, Violation};
@@ -17,6 +17,7 @@ use crate::invoice::{self, Msat};
 use crate::keysets::Keysets;
 use crate::outputs;
 use crate::ports::{CounterStep, HistoryEntry, Moves, OperationId, OperationKind, ProofRecord, ProofStatus};
+use crate::resume::ResumeOutcome;
 use crate::saga::Saga;
 use crate::select::{self, Fees};
 use crate::send::{value_of, ys_of};
@@ -76,6 +77,28 @@ impl Wallet {
             (Some(msat), None) => (msat, None),
             (None, Some(msat)) => (msat, Some(amountless(msat))),
         };
+        self.prepare_quoted(invoice, msat, options).await
+    }
+
+    /// As [`prepare_melt`](Self::prepare_melt), for this many millisatoshi of an invoice over more; others pay the rest (NUT-15).
+    pub(crate) async fn prepare_part(&self, invoice: &str, msat: Msat) -> Result<PreparedMelt, Error> {
+        let mpp = Some(MppOption { amount: Amount::from_u64(msat) });
+        self.prepare_quoted(invoice, msat, Some(MeltOptions { amountless: None, mpp })).await
+    }
+
+    /// Whether the mint says that it pays parts of invoices (NUT-06, NUT-15).
+    pub(crate) async fn pays_parts(&self) -> Result<bool, Error> {
+        let info = self.mint_record().await?.info;
+        let methods = info.and_then(|info| info.nuts.nut15).map(|nut15| nut15.methods).unwrap_or_default();
+        Ok(methods.iter().any(|method| method.method == "bolt11" && method.unit == self.inner.unit))
+    }
+
+    async fn prepare_quoted(
+        &self,
+        invoice: &str,
+        msat: Msat,
+        options: Option<MeltOptions>,
+    ) -> Result<PreparedMelt, Error> {
         let keysets = self.refreshed_keysets().await?;
         let request = MeltQuoteBolt11Request { request: invoice.to_owned(), unit: self.inner.unit.clone(), options };
         let answer = self.inner.connector.melt_quote_bolt11(&request).await?;
@@ -121,6 +144,41 @@ impl Wallet {
         })
     }
 
+    /// Waits until an ordered payment is decided, asking every few seconds; it may have been ordered by another process, before a restart.
+    /// `waiting` is called before each wait.
+    ///
+    /// # Errors
+    /// [`Error::OperationUnknown`] when there is no such payment; [`Error::Refused`] when it was not made, its money is free again.
+    pub async fn wait_melt(
+        &self,
+        operation: OperationId,
+        waiting: &mut (dyn FnMut() + Send),
+    ) -> Result<PaidMelt, Error> {
+        let mut pause: u64 = 1;
+        loop {
+            let row = self.inner.store.operation(operation).await?.ok_or(Error::OperationUnknown)?;
+            match row.state.clone() {
+                State::MeltPaid(MeltPaid { amount, fee, change, preimage, .. }) => {
+                    return Ok(PaidMelt { operation, amount, fee, change, preimage });
+                }
+                State::Refused(Refused { kind: OperationKind::Melt, code }) => {
+                    let code = code.unwrap_or(ErrorCode::LightningPaymentFailed.code());
+                    return Err(Error::Refused { code, detail: String::new() });
+                }
+                State::MeltRequested(_) | State::MeltReplaced(_) => {}
+                _ => return Err(Error::OperationUnknown),
+            }
+            match self.resume_one(row).await {
+                Ok(Some(ResumeOutcome::Paid(paid))) => return Ok(paid),
+                Ok(_) | Err(Error::Unreachable(_) | Error::Ambiguous { .. }) => {}
+                Err(error) => return Err(error),
+            }
+            waiting();
+            self.sleep(pause).await;
+            pause = (pause + 1).min(5);
+        }
+    }
+
     /// One order at a time on a quote: when the mint calls it paid, it must be clear with which proofs.
     async fn refuse_second_order(&self, quote: &QuoteId) -> Result<(), Error> {
         let unfinished = self.inner.store.unfinished(&self.inner.mint, &self.inner.unit).await?;
@@ -160,7 +218,7 @@ impl Wallet {
     }
 
     /// Whether the mint says that it returns what was paid too much (NUT-06, NUT-08). One that never said anything may.
-    async fn gives_change(&self) -> Result<bool, Error> {
+    pub(crate) async fn gives_change(&self) -> Result<bool, Error> {
         let info = self.mint_record().await?.info;
         Ok(info.is_none_or(|info| info.nuts.nut08.is_some_and(|nut08| nut08.supported)))
     }
@@ -228,13 +286,27 @@ impl PreparedMelt {
     /// [`Error::Refused`], [`Error::Unreachable`] and [`Error::Stale`]: not paid, the money is free again.
     /// [`Error::Ambiguous`]: the outcome is open, and [`Wallet::resume`] goes on with it.
     pub async fn confirm(self) -> Result<MeltOutcome, Error> {
+        let polls = self.saga.wallet.inner.policy.melt_polls;
+        self.ordered(false, polls).await
+    }
+
+    /// Orders the payment and does not wait for it, where the mint can do that (NUT-05): [`MeltOutcome::Pending`] is the usual answer, and
+    /// [`Wallet::resume`] or [`Wallet::wait_melt`] says later what became of it, in this process or another.
+    ///
+    /// # Errors
+    /// As of [`confirm`](Self::confirm).
+    pub async fn order(self) -> Result<MeltOutcome, Error> {
+        self.ordered(true, 0).await
+    }
+
+    async fn ordered(self, prefer_async: bool, polls: u32) -> Result<MeltOutcome, Error> {
         let now = self.saga.wallet.now().to_unix();
         if self.expiry().is_some_and(|expiry| expiry != 0 && now >= expiry) {
             self.cancel().await?;
             return Err(Error::Stale);
         }
         let saga = if self.saga.state.swap { self.saga.swap_first().await? } else { self.saga };
-        saga.request().await?.drive(true).await
+        saga.request(prefer_async).await?.drive(true, polls).await
     }
 
     /// Gives up the payment; its proofs are free again.
@@ -275,8 +347,8 @@ impl Saga<MeltPrepared> {
     }
 
     /// Writes down the order to pay. When that fails the proofs are free again.
-    async fn request(mut self) -> Result<Saga<MeltRequested>, Error> {
-        match self.try_request().await {
+    async fn request(mut self, prefer_async: bool) -> Result<Saga<MeltRequested>, Error> {
+        match self.try_request(prefer_async).await {
             Ok(requested) => Ok(self.with(requested)),
             Err(error) => {
                 self.release(Cancelled { kind: OperationKind::Melt }).await?;
@@ -285,13 +357,13 @@ impl Saga<MeltPrepared> {
         }
     }
 
-    async fn try_request(&mut self) -> Result<MeltRequested, Error> {
+    async fn try_request(&mut self, prefer_async: bool) -> Result<MeltRequested, Error> {
         self.wallet.refuse_second_order(&self.state.quote.quote).await?;
         let keysets = self.wallet.known_keysets().await?;
         let held = self.wallet.inner.store.held_by(self.id).await?;
         let inputs: Vec<Proof> = held.into_iter().map(|proof| proof.proof).collect();
         for _ in 0..MAX_OVERTAKEN {
-            let (next, counters) = self.plan(&keysets, &inputs).await?;
+            let (next, counters) = self.plan(&keysets, &inputs, prefer_async).await?;
             match self.advance(&next, Moves::default(), vec![counters]).await {
                 Ok(()) => return Ok(next),
                 Err(error) if was_overtaken(&error) => {}
@@ -301,19 +373,20 @@ impl Saga<MeltPrepared> {
         Err(Error::Stale)
     }
 
-    async fn plan(&self, keysets: &Keysets, inputs: &[Proof]) -> Result<(MeltRequested, CounterStep), Error> {
+    async fn plan(
+        &self,
+        keysets: &Keysets,
+        inputs: &[Proof],
+        prefer_async: bool,
+    ) -> Result<(MeltRequested, CounterStep), Error> {
         let prepared = self.state.clone();
         let keyset = self.wallet.keyset_for_outputs(keysets)?;
         let from = self.wallet.next_counter(keyset.id).await?;
         let change = if self.wallet.gives_change().await? { prepared.most_change()? } else { Amount::ZERO };
         let blanks = outputs::plan_blanks(keyset, from, change);
         let outputs = if blanks.is_empty() { None } else { Some(self.wallet.messages(&blanks, None)?) };
-        let request = MeltRequest {
-            quote: prepared.quote.quote.clone(),
-            inputs: for_the_mint(inputs)?,
-            outputs,
-            prefer_async: false,
-        };
+        let request =
+            MeltRequest { quote: prepared.quote.quote.clone(), inputs: for_the_mint(inputs)?, outputs, prefer_async };
         let counters = take(keyset, from, &blanks);
         Ok((MeltRequested { prepared, request, blanks, dispatch: Dispatch::FIRST }, counters))
     }
@@ -340,8 +413,8 @@ enum Next {
 
 impl Saga<MeltRequested> {
     /// Drives a payment to its end, or to where only waiting helps. `fresh` says that the first copy, which is already counted,
-    /// has not left yet.
-    pub(crate) async fn drive(mut self, fresh: bool) -> Result<MeltOutcome, Error> {
+    /// has not left yet. A payment under way is asked about `most_polls` times.
+    pub(crate) async fn drive(mut self, fresh: bool, most_polls: u32) -> Result<MeltOutcome, Error> {
         let mut copies = 0;
         let mut polls = 0;
         let mut next = if fresh { self.send().await? } else { self.poll().await? };
@@ -355,7 +428,7 @@ impl Saga<MeltRequested> {
                     self.release(Refused { kind: OperationKind::Melt, code: None }).await?;
                     return Err(Error::Unreachable(reason));
                 }
-                Next::Poll if polls >= self.wallet.inner.policy.melt_polls => {
+                Next::Poll if polls >= most_polls => {
                     return Ok(MeltOutcome::Pending { operation: self.id });
                 }
                 Next::Poll => {

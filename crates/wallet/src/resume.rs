@@ -63,7 +63,7 @@ impl Wallet {
         Ok(resumed)
     }
 
-    async fn resume_one(&self, row: OperationRecord) -> Result<Option<ResumeOutcome>, Error> {
+    pub(crate) async fn resume_one(&self, row: OperationRecord) -> Result<Option<ResumeOutcome>, Error> {
         if row.seed != self.inner.fingerprint {
             return Err(Error::OtherSeed);
         }
@@ -106,7 +106,10 @@ impl Saga<State> {
                 let done = self.with(state).exchange(false).await?.done().await?;
                 Ok(ResumeOutcome::Completed { amount: done.kept })
             }
-            State::MeltRequested(state) => self.with(state).drive(false).await.map(melted),
+            State::MeltRequested(state) => {
+                let polls = self.wallet.inner.policy.melt_polls;
+                self.with(state).drive(false, polls).await.map(melted)
+            }
             State::MeltReplaced(state) => {
                 let code = state.requested.dispatch.refused;
                 self.with(state).drive(false, code, String::new()).await.map(melted)

@@ -142,7 +142,7 @@ impl Wallets {
             match record.errand {
                 Errand::Request(_) => drop(self.settle_request(record.id, None).await?),
                 Errand::Delivery(_) => drop(self.settle_delivery(record.id).await?),
-                Errand::Parts(_) => {}
+                Errand::Parts(_) => drop(self.settle_parts(record.id).await?),
             }
         }
         Ok(())

@@ -120,9 +120,9 @@ async fn a_request_is_paid_once_and_what_is_asked_for_arrives() {
             panic!("taken twice")
         };
         assert!(reason.to_string().contains("is paid"), "{reason}");
-        let back = payer.prepare_take_back(errand).await.unwrap().confirm().await.unwrap();
+        let returned = payer.prepare_take_back(errand).await.unwrap().confirm().await.unwrap();
         assert_eq!(payer.open_deliveries().await, Ok(Vec::new()), "it is not delivered any more");
-        assert!(back.amount >= sat(20));
+        assert!(returned.amount >= sat(20));
         assert_eq!(bob.available().await, stands.received.to_u64());
         assert_eq!(alice.wallet.check_sent().await, Ok(sat(0)));
         alice.assert_sound("alice").await;
@@ -317,7 +317,7 @@ async fn a_payer_that_is_cut_off_loses_nothing() {
         let messenger = Messenger::to(&shop);
         let payer = alice.wallets(&[]);
         alice.crash.after(steps);
-        let done = run_until_crash(&alice.crash, pay(&payer, &read(&asked), &messenger)).await.is_some();
+        let done = run_until_crash(&alice.crash, Box::pin(pay(&payer, &read(&asked), &messenger))).await.is_some();
         alice.crash.never();
         let payer = alice.wallets(&[]);
         payer.resume().await.unwrap();
@@ -350,7 +350,7 @@ async fn a_receiver_that_is_cut_off_counts_each_payment_once() {
         pay(&alice.wallets(&[]), &read(&asked), &carried).await.unwrap();
         let payload = carried.carried.lock().unwrap()[0].clone();
         bob.crash.after(steps);
-        let done = run_until_crash(&bob.crash, shop.receive_payment(&payload)).await.is_some();
+        let done = run_until_crash(&bob.crash, Box::pin(shop.receive_payment(&payload))).await.is_some();
         bob.crash.never();
         let shop = bob.wallets(&[]);
         shop.resume().await.unwrap();

@@ -8,9 +8,9 @@ use hazel_protocol::{
     Amount, BlindSignature, BlindedMessage, BoundedVec, CheckStateRequest, CheckStateResponse, CurrencyUnit, Curve,
     Dleq, ErrorCode, ErrorResponse, KeysResponse, KeysetId, KeysetInfo, KeysetKeys, KeysetWithKeys, KeysetsResponse,
     MeltQuoteBolt11Request, MeltQuoteBolt11Response, MeltQuoteState, MeltRequest, MintInfo, MintQuoteBolt11Request,
-    MintQuoteBolt11Response, MintQuoteState, MintRequest, MintResponse, Nuts, PointBytes, Proof, ProofState,
-    ProofStateEntry, QuoteId, RestoreRequest, RestoreResponse, SecretKey, Supported, SwapRequest, SwapResponse, crypto,
-    input_fee,
+    MintQuoteBolt11Response, MintQuoteState, MintRequest, MintResponse, MultipathMethod, MultipathSettings, Nuts,
+    PointBytes, Proof, ProofState, ProofStateEntry, QuoteId, RestoreRequest, RestoreResponse, SecretKey, Supported,
+    SwapRequest, SwapResponse, crypto, input_fee,
 };
 
 pub type Answer<T> = Result<T, ErrorResponse>;
@@ -74,6 +74,7 @@ pub struct Bank {
     pays_itself: Mutex<bool>,
     gives_change: Mutex<bool>,
     enforces_locks: Mutex<bool>,
+    pays_parts: Mutex<bool>,
     now: Mutex<u64>,
 }
 
@@ -87,6 +88,7 @@ impl Bank {
             pays_itself: Mutex::new(true),
             gives_change: Mutex::new(true),
             enforces_locks: Mutex::new(true),
+            pays_parts: Mutex::new(false),
             now: Mutex::new(1_000_000),
         };
         bank.add_keyset(kind, fee_ppk);
@@ -178,8 +180,15 @@ impl Bank {
     pub fn info(&self) -> MintInfo {
         let nut08 = Some(Supported { supported: *self.gives_change.lock().unwrap() });
         let locks = (*self.enforces_locks.lock().unwrap()).then_some(Supported::YES);
-        let nuts = Nuts { nut08, nut11: locks, nut14: locks, ..Nuts::default() };
+        let method = || MultipathMethod { method: "bolt11".to_owned(), unit: CurrencyUnit::Sat };
+        let nut15 = self.pays_parts.lock().unwrap().then(|| MultipathSettings { methods: vec![method()] });
+        let nuts = Nuts { nut08, nut11: locks, nut14: locks, nut15, ..Nuts::default() };
         MintInfo { name: Some("test mint".to_owned()), nuts, ..MintInfo::default() }
+    }
+
+    /// Makes the mint one that pays parts of invoices.
+    pub fn pay_parts(&self) {
+        *self.pays_parts.lock().unwrap() = true;
     }
 
     /// Makes the mint one from before spending conditions.
@@ -306,10 +315,12 @@ impl Bank {
         let quote = next_quote(&mut books);
         let digits: String = request.request.chars().skip(6).take_while(char::is_ascii_digit).collect();
         let tenths: u64 = digits.parse().unwrap();
+        let part = request.options.as_ref().and_then(|options| options.mpp);
+        let sat = part.map_or(tenths / 10, |part| part.amount.to_u64().div_ceil(1000));
         let answer = MeltQuoteBolt11Response {
             quote: quote.clone(),
             request: request.request.clone(),
-            amount: Amount::from_u64(tenths / 10),
+            amount: Amount::from_u64(sat),
             unit: request.unit.clone(),
             fee_reserve: Amount::from_u64(self.fee_reserve),
             state: MeltQuoteState::Unpaid,

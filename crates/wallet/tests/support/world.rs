@@ -197,7 +197,8 @@ impl Peer {
         let environment: Arc<TestEnvironment> = Arc::clone(&self.world);
         let connect = move |mint: &MintUrl| -> Result<Arc<dyn MintConnector>, String> {
             let link = links.get(mint).ok_or_else(|| "there is no line to it".to_owned())?;
-            Ok(Arc::clone(link) as Arc<dyn MintConnector>)
+            let connector: Arc<Link> = Arc::clone(link);
+            Ok(connector)
         };
         Wallets::new(Arc::new(store), seed(self.seed), environment, Policy::default(), connect)
     }
