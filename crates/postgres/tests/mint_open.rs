@@ -26,7 +26,7 @@ async fn many_that_open_at_once_make_the_tables_once() {
     }
     let version: i32 =
         place.raw().await.query_one("SELECT version FROM hazel_schema", &[]).await.expect("one row").get(0);
-    assert_eq!(version, 2);
+    assert_eq!(version, 3);
 }
 
 #[tokio::test]
@@ -35,7 +35,7 @@ async fn a_newer_database_is_refused_and_left_as_it_is() {
     drop(place.open().await);
     let raw = place.raw().await;
     raw.batch_execute("UPDATE hazel_schema SET version = 99").await.expect("set");
-    assert!(matches!(refused(&place.url).await, OpenError::TooNew { found: 99, known: 2 }));
+    assert!(matches!(refused(&place.url).await, OpenError::TooNew { found: 99, known: 3 }));
     raw.batch_execute("UPDATE hazel_schema SET version = 2, owner = 'another'").await.expect("set");
     assert!(matches!(refused(&place.url).await, OpenError::OtherProgram { .. }));
 }
@@ -82,7 +82,9 @@ const BROKEN: &[(&str, &str)] = &[
     ("UPDATE totals SET redeemed = -1000", "totals.redeemed"),
     ("UPDATE mint_quotes SET payment_hash = '\\x01'", "mint_quotes.payment_hash"),
     ("UPDATE melt_quotes SET status = 'lost'", "melt_quotes.status"),
-    ("UPDATE meta SET stream_cursor = -1", "meta.stream_cursor"),
+    ("UPDATE mint_quotes SET rate = '1/2'", "mint_quotes.rate"),
+    ("UPDATE melt_quotes SET rate = ''", "melt_quotes.rate"),
+    ("UPDATE streams SET cursor = -1", "streams.cursor"),
 ];
 
 /// Every CHECK, so that a value that breaks one can be planted.
