@@ -95,6 +95,7 @@ pub mod state;
 pub mod store;
 mod transfer;
 pub mod verify;
+mod waiting;
 mod wallet;
 mod wallets;
 mod watch;

@@ -26,6 +26,7 @@ use crate::state::{
     SwapRequested,
 };
 use crate::verify;
+use crate::waiting::{Awaited, Waiting};
 use crate::wallet::{Answer, Wallet, was_overtaken};
 
 /// A payment that can be made, with what it costs at most. Its proofs are held until it is confirmed or cancelled.
@@ -144,7 +145,7 @@ impl Wallet {
         })
     }
 
-    /// Waits until an ordered payment is decided, asking every few seconds; it may have been ordered by another process, before a restart.
+    /// Waits until an ordered payment is decided, asking every few seconds and whenever the mint speaks up (NUT-17); it may have been ordered by another process, before a restart.
     /// `waiting` is called before each wait.
     ///
     /// # Errors
@@ -154,7 +155,7 @@ impl Wallet {
         operation: OperationId,
         waiting: &mut (dyn FnMut() + Send),
     ) -> Result<PaidMelt, Error> {
-        let mut pause: u64 = 1;
+        let mut wait = None;
         loop {
             let row = self.inner.store.operation(operation).await?.ok_or(Error::OperationUnknown)?;
             match row.state.clone() {
@@ -165,7 +166,10 @@ impl Wallet {
                     let code = code.unwrap_or(ErrorCode::LightningPaymentFailed.code());
                     return Err(Error::Refused { code, detail: String::new() });
                 }
-                State::MeltRequested(_) | State::MeltReplaced(_) => {}
+                State::MeltRequested(state) | State::MeltReplaced(MeltReplaced { requested: state, .. }) => {
+                    let quote = state.prepared.quote.quote;
+                    wait.get_or_insert_with(|| Waiting::new(self, Awaited::MeltQuote(quote)));
+                }
                 _ => return Err(Error::OperationUnknown),
             }
             match self.resume_one(row).await {
@@ -174,8 +178,9 @@ impl Wallet {
                 Err(error) => return Err(error),
             }
             waiting();
-            self.sleep(pause).await;
-            pause = (pause + 1).min(5);
+            if let Some(wait) = &mut wait {
+                wait.pause().await;
+            }
         }
     }
 

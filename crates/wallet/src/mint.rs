@@ -19,6 +19,7 @@ use crate::ports::{CounterStep, HistoryEntry, Moves, OperationId, OperationKind,
 use crate::saga::Saga;
 use crate::state::{Dispatch, MintExpired, MintIssued, MintQuoted, MintRequested, PlannedOutput, Purpose, State};
 use crate::verify;
+use crate::waiting::{Awaited, Waiting};
 use crate::wallet::{Answer, Wallet, was_overtaken};
 
 /// How often one call makes a request anew with fresh outputs.
@@ -172,13 +173,15 @@ impl PendingMint {
         self.saga.check().await
     }
 
-    /// Waits until the invoice is paid, asking every few seconds. `waiting` is called before each wait.
+    /// Waits until the invoice is paid, asking every few seconds and whenever the mint speaks up (NUT-17). `waiting` is called before each
+    /// wait.
     ///
     /// # Errors
     /// [`Error::InvoiceExpired`]; [`Error::HostileMint`] as in [`check`](Self::check). An answer that does not come is
     /// waited for.
     pub async fn wait_paid(&mut self, waiting: &mut (dyn FnMut(&Self) + Send)) -> Result<(), Error> {
-        let mut pause: u64 = 1;
+        let awaited = Awaited::MintQuote(self.saga.state.quote.clone());
+        let mut wait = Waiting::new(&self.saga.wallet, awaited);
         loop {
             match self.check().await {
                 Ok(true) => return Ok(()),
@@ -187,8 +190,7 @@ impl PendingMint {
                 Err(error) => return Err(error),
             }
             waiting(self);
-            self.saga.wallet.sleep(pause).await;
-            pause = (pause + 1).min(5);
+            wait.pause().await;
         }
     }
 

@@ -6,10 +6,11 @@ use crate::error::Error;
 use crate::exchange::{Aside, input_fee, until_not_overtaken};
 use crate::keysets::Keysets;
 use crate::lock::LockTerms;
-use crate::ports::{HistoryEntry, Moves, OperationId, OperationKind, ProofRecord};
+use crate::ports::{HistoryEntry, Moves, OperationId, OperationKind, ProofRecord, ProofStatus};
 use crate::saga::Saga;
 use crate::select::{self, Coin, Fees, Shortage};
 use crate::state::{Cancelled, Purpose, SendCompleted, SendPrepared, SendRequested, State};
+use crate::waiting::{Awaited, Waiting};
 use crate::wallet::{Wallet, was_overtaken};
 
 /// What a sender can choose.
@@ -129,6 +130,30 @@ impl Wallet {
                 Err(Error::InsufficientFunds { needed, available, unit: self.inner.unit.clone() })
             }
         })
+    }
+
+    /// Waits until all of a token was claimed, asking every few seconds and whenever the mint speaks up (NUT-17). `waiting` is called before each
+    /// wait.
+    ///
+    /// # Errors
+    /// [`Error::OperationUnknown`] when there is no such send; [`Error::HostileMint`]. An answer that does not come is waited for.
+    pub async fn wait_claimed(&self, operation: OperationId, waiting: &mut (dyn FnMut() + Send)) -> Result<(), Error> {
+        self.token_of(operation).await?;
+        let mut wait = None;
+        loop {
+            match self.check_sent().await {
+                Ok(_) | Err(Error::Unreachable(_) | Error::Ambiguous { .. }) => {}
+                Err(error) => return Err(error),
+            }
+            let left = self.inner.store.sent_by(operation).await?;
+            let left = left.into_iter().filter(|proof| proof.status != ProofStatus::Spent);
+            let left: Vec<PointBytes> = left.map(|proof| proof.y).collect();
+            if left.is_empty() {
+                return Ok(());
+            }
+            waiting();
+            wait.get_or_insert_with(|| Waiting::new(self, Awaited::Proofs(left))).pause().await;
+        }
     }
 
     /// The token of a completed send, as long as its proofs are in the store: to show it again after a crash.

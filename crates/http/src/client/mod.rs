@@ -24,6 +24,7 @@
 mod fate;
 mod tls;
 mod web;
+mod ws;
 
 pub use tls::config as tls_config;
 pub use web::HttpWeb;
@@ -36,7 +37,7 @@ use hazel_protocol::{
     MeltQuoteBolt11Response, MeltRequest, MintInfo, MintQuoteBolt11Request, MintQuoteBolt11Response, MintRequest,
     MintResponse, MintUrl, QuoteId, RestoreRequest, RestoreResponse, SwapRequest, SwapResponse, from_json,
 };
-use hazel_wallet::ports::{ConnectorError, MintConnector};
+use hazel_wallet::ports::{ConnectorError, MintConnector, Notices, Subject};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, Response, Url, redirect, retry};
 use serde::Serialize;
@@ -227,6 +228,10 @@ impl MintConnector for HttpConnector {
 
     async fn check_state(&self, request: &CheckStateRequest) -> Result<CheckStateResponse, ConnectorError> {
         self.post("/v1/checkstate", request, self.config.request_timeout).await
+    }
+
+    async fn notices(&self, about: Subject<'_>) -> Option<Box<dyn Notices>> {
+        ws::subscribe(&self.base, &self.config, about).await
     }
 
     async fn restore(&self, request: &RestoreRequest) -> Result<RestoreResponse, ConnectorError> {

@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use hazel_protocol::{
     CheckStateRequest, CheckStateResponse, ErrorResponse, KeysResponse, KeysetId, KeysetsResponse,
     MeltQuoteBolt11Request, MeltQuoteBolt11Response, MeltRequest, MintInfo, MintQuoteBolt11Request,
-    MintQuoteBolt11Response, MintRequest, MintResponse, QuoteId, RestoreRequest, RestoreResponse, SwapRequest,
-    SwapResponse,
+    MintQuoteBolt11Response, MintRequest, MintResponse, PointBytes, QuoteId, RestoreRequest, RestoreResponse,
+    SwapRequest, SwapResponse,
 };
 
 /// Why a request has no answer. The three cases differ in what may have happened at the mint.
@@ -21,6 +21,25 @@ pub enum ConnectorError {
     /// Not one byte of the request reached the mint: the name did not resolve, the connection or TLS was refused.
     #[error("the mint could not be reached: {0}")]
     NotSent(String),
+}
+
+/// What a mint is asked to speak up about (NUT-17).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject<'a> {
+    /// An invoice that somebody may pay.
+    MintQuote(&'a QuoteId),
+    /// A payment that the mint makes.
+    MeltQuote(&'a QuoteId),
+    /// Proofs that somebody may spend.
+    Proofs(&'a [PointBytes]),
+}
+
+/// A mint that speaks up by itself. What it says is not told, for it is not believed: it only wakes whoever asks then.
+#[async_trait]
+pub trait Notices: Send {
+    /// Completes with `true` when the mint says that something may have changed, with `false` when it will say nothing any more. May be
+    /// dropped and called again.
+    async fn next(&mut self) -> bool;
 }
 
 /// The connection to one mint.
@@ -71,6 +90,11 @@ pub trait MintConnector: Send + Sync + 'static {
 
     /// `POST /v1/checkstate` (NUT-07).
     async fn check_state(&self, request: &CheckStateRequest) -> Result<CheckStateResponse, ConnectorError>;
+
+    /// `GET /v1/ws` (NUT-17): asks the mint to speak up; none when it does not. Whoever waits asks now and then in any case.
+    async fn notices(&self, _about: Subject<'_>) -> Option<Box<dyn Notices>> {
+        None
+    }
 
     /// `POST /v1/restore` (NUT-09).
     async fn restore(&self, request: &RestoreRequest) -> Result<RestoreResponse, ConnectorError>;

@@ -10,7 +10,7 @@ use hazel_protocol::{
     MintQuoteBolt11Response, MintRequest, MintResponse, QuoteId, RestoreRequest, RestoreResponse, SwapRequest,
     SwapResponse,
 };
-use hazel_wallet::ports::{ConnectorError, MintConnector};
+use hazel_wallet::ports::{ConnectorError, MintConnector, Notices, Subject};
 
 use super::mint::Answer;
 use super::{Bank, Crash};
@@ -43,6 +43,8 @@ pub struct Link {
     faults: Mutex<BTreeMap<&'static str, VecDeque<Fault>>>,
     forges: Mutex<BTreeMap<&'static str, Forge>>,
     held: Mutex<Vec<Held>>,
+    /// What the mint says unasked to each that listens, in turn: for each, whether it goes on. When that is used up it is silent.
+    pub notices: Mutex<VecDeque<Vec<bool>>>,
     /// Every request that was sent, by route, as the JSON that it is on the wire.
     pub sent: Mutex<Vec<(&'static str, String)>>,
 }
@@ -55,6 +57,7 @@ impl Link {
             faults: Mutex::default(),
             forges: Mutex::default(),
             held: Mutex::default(),
+            notices: Mutex::default(),
             sent: Mutex::default(),
         }
     }
@@ -140,6 +143,19 @@ impl Link {
     }
 }
 
+/// A mint that speaks up as it was told to, and is silent then.
+struct Script(VecDeque<bool>);
+
+#[async_trait]
+impl Notices for Script {
+    async fn next(&mut self) -> bool {
+        match self.0.pop_front() {
+            Some(word) => word,
+            None => std::future::pending().await,
+        }
+    }
+}
+
 #[async_trait]
 impl MintConnector for Link {
     async fn info(&self) -> Result<MintInfo, ConnectorError> {
@@ -190,6 +206,12 @@ impl MintConnector for Link {
 
     async fn melt(&self, request: &MeltRequest) -> Result<MeltQuoteBolt11Response, ConnectorError> {
         self.carry("melt", request, Bank::melt).await
+    }
+
+    async fn notices(&self, _: Subject<'_>) -> Option<Box<dyn Notices>> {
+        self.sent.lock().unwrap().push(("notices", String::new()));
+        let script = self.notices.lock().unwrap().pop_front()?;
+        Some(Box::new(Script(script.into())))
     }
 
     async fn check_state(&self, request: &CheckStateRequest) -> Result<CheckStateResponse, ConnectorError> {
