@@ -147,6 +147,9 @@ impl Mint {
             return Err(MintError::invalid(Group::Keyset, already));
         }
         self.apply(self.administer(Act::LatchKeyset(LatchKeyset { keyset: id, latched }), by, why)).await?;
+        if !latched {
+            self.forget_stop(id);
+        }
         self.change_keyring(|ring| ring.with_latched(id, latched));
         Ok(())
     }
@@ -282,12 +285,12 @@ impl Mint {
 
     /// Reads the keysets again, with the keys of those that are new here.
     async fn refresh_keyring(&self) -> Result<(), OpenError> {
-        let known = self.keyring();
+        let (known, written) = (self.keyring(), self.written_stops());
         let records = self.ports.store.keysets().await?;
         for record in records.iter().filter(|record| known.known(&record.id).is_err()) {
             load_keys(&*self.ports.signer, record).await?;
         }
-        self.change_keyring(|_| Keyring::new(records));
+        self.replace_keyring(Keyring::new(records), &written);
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -82,7 +82,12 @@ pub struct Mint {
     pub(crate) hub: Arc<Hub>,
     /// One keyset is added at a time.
     pub(crate) adding_keyset: tokio::sync::Mutex<()>,
+    /// Keysets that this process has stopped, and whether the ledger has it, too: until it was read from there it holds whatever is read.
+    stopped: Mutex<BTreeMap<KeysetId, InLedger>>,
 }
+
+/// Whether the ledger has what is decided here.
+type InLedger = bool;
 
 /// The bells of the background loops.
 #[derive(Debug, Default)]
@@ -124,6 +129,7 @@ impl Mint {
             compared: AtomicBool::new(false),
             hub: Arc::default(),
             adding_keyset: tokio::sync::Mutex::default(),
+            stopped: Mutex::default(),
         })
     }
 
@@ -195,6 +201,7 @@ impl Mint {
     ///
     /// An `Ambiguous` that comes back has outlasted every attempt: the sweeper decides.
     pub(crate) async fn apply(&self, change: Change) -> Result<Applied, ApplyError> {
+        self.refuse_stopped(&change)?;
         let mut pause = Duration::from_millis(20);
         for _ in 0..AMBIGUOUS_ATTEMPTS {
             match self.ports.store.apply(change.clone()).await {
@@ -216,12 +223,59 @@ impl Mint {
     async fn alarm_if_overdrawn(&self, answer: &Result<Applied, ApplyError>) {
         let Err(ApplyError::Conflict(Conflict::Overdrawn(keyset))) = answer else { return };
         tracing::error!(%keyset, "ALARM: more was presented than this keyset ever issued; it is stopped");
+        self.stopped().insert(*keyset, false);
         self.change_keyring(|ring| ring.with_latched(*keyset, true));
-        let act = Act::LatchKeyset(LatchKeyset { keyset: *keyset, latched: true });
-        let latch = self.administer(act, BY_THE_MINT, "more was presented than was ever issued");
-        if let Err(error) = self.ports.store.apply(latch).await {
-            tracing::error!(%keyset, %error, "the keyset could not be stopped in the ledger");
+        self.write_stopped().await;
+    }
+
+    /// Takes nothing of a keyset that was stopped here, whether the ledger could be told or not.
+    fn refuse_stopped(&self, change: &Change) -> Result<(), ApplyError> {
+        let inputs = match change {
+            Change::ReserveSwap(change) => &change.inputs,
+            Change::ReserveMelt(change) => &change.inputs,
+            _ => return Ok(()),
+        };
+        let stopped = self.stopped();
+        match inputs.iter().find(|input| stopped.contains_key(&input.keyset)) {
+            Some(input) => Err(ApplyError::Conflict(Conflict::KeysetLatched(input.keyset))),
+            None => Ok(()),
         }
+    }
+
+    fn stopped(&self) -> MutexGuard<'_, BTreeMap<KeysetId, InLedger>> {
+        self.stopped.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes into the ledger which keysets were stopped here. What fails is tried again by the sweeper.
+    pub(crate) async fn write_stopped(&self) {
+        let open: Vec<_> = self.stopped().iter().filter(|(_, written)| !**written).map(|(id, _)| *id).collect();
+        for keyset in open {
+            let act = Act::LatchKeyset(LatchKeyset { keyset, latched: true });
+            let latch = self.administer(act, BY_THE_MINT, "more was presented than was ever issued");
+            match self.ports.store.apply(latch).await {
+                Ok(_) => drop(self.stopped().entry(keyset).and_modify(|written| *written = true)),
+                Err(error) => tracing::error!(%keyset, %error, "the keyset could not be stopped in the ledger"),
+            }
+        }
+    }
+
+    /// The keysets stopped here that the ledger has so: what is read of it from now on is as true as this.
+    pub(crate) fn written_stops(&self) -> Vec<KeysetId> {
+        self.stopped().iter().filter(|(_, written)| **written).map(|(id, _)| *id).collect()
+    }
+
+    /// A keyring read from the ledger takes the place of the one before. Keysets stay stopped that were stopped here, but for those whose
+    /// stop was `written` before the ledger was read.
+    pub(crate) fn replace_keyring(&self, read: Keyring, written: &[KeysetId]) {
+        let mut stopped = self.stopped();
+        stopped.retain(|id, _| !written.contains(id));
+        let ring = stopped.keys().fold(read, |ring, id| ring.with_latched(*id, true));
+        self.change_keyring(|_| ring);
+    }
+
+    /// An operator has looked at a keyset and allows it.
+    pub(crate) fn forget_stop(&self, keyset: KeysetId) {
+        self.stopped().remove(&keyset);
     }
 
     /// Lets a request in, unless the mint is shutting down, which waits for those that are in.

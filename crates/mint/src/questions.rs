@@ -44,14 +44,17 @@ impl Questions {
         true
     }
 
-    /// Takes up to `count` questions, oldest first; they count as asked now.
+    /// Takes up to `count` questions, oldest first, that were not asked just now; they count as asked now.
     pub(crate) fn take(&self, count: usize, now: Timestamp) -> Vec<QuoteId> {
         let mut inner = self.lock();
         inner.asked.retain(|_, last| is_recent(*last, now));
         let mut taken = Vec::new();
-        while taken.len() < count
-            && let Some(quote) = inner.waiting.pop_front()
-        {
+        for _ in 0..inner.waiting.len() {
+            let Some(quote) = (taken.len() < count).then(|| inner.waiting.pop_front()).flatten() else { break };
+            if inner.asked.contains_key(&quote) {
+                inner.waiting.push_back(quote);
+                continue;
+            }
             inner.queued.remove(&quote);
             inner.asked.insert(quote.clone(), now);
             taken.push(quote);
@@ -59,10 +62,9 @@ impl Questions {
         taken
     }
 
-    /// Puts a question back that got no answer.
+    /// Puts a question back that got no answer: it is asked again when its interval is over.
     pub(crate) fn put_back(&self, quote: QuoteId) {
         let mut inner = self.lock();
-        inner.asked.remove(&quote);
         if !inner.queued.contains(&quote) {
             inner.queue(quote);
         }
@@ -107,12 +109,14 @@ mod tests {
     }
 
     #[test]
-    fn a_question_without_an_answer_is_asked_again() {
+    fn a_question_without_an_answer_is_asked_again_after_the_interval_and_holds_up_no_other() {
         let questions = Questions::default();
         questions.wonder(&quote(1), NOW);
         questions.take(9, NOW);
         questions.put_back(quote(1));
-        assert_eq!(questions.take(9, NOW), [quote(1)]);
+        questions.wonder(&quote(2), NOW);
+        assert_eq!(questions.take(9, NOW.plus(9)), [quote(2)]);
+        assert_eq!(questions.take(9, NOW.plus(10)), [quote(1)]);
     }
 
     #[test]

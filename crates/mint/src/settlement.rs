@@ -172,20 +172,19 @@ impl Mint {
         }
     }
 
-    /// Asks the backend about quotes that somebody waits for.
+    /// Asks the backends about quotes that somebody waits for. One that is away holds up the questions to no other.
     ///
     /// # Errors
-    /// A port does not answer; the questions left are asked again.
+    /// A port did not answer, the last one; what was asked of it is asked again.
     pub(crate) async fn ask_about_quotes(&self) -> Result<(), MintError> {
-        let mut questions = self.questions.take(QUESTIONS, self.now()).into_iter();
-        while let Some(id) = questions.next() {
+        let mut answer = Ok(());
+        for id in self.questions.take(QUESTIONS, self.now()) {
             if let Err(error) = self.ask_about(&id).await {
                 self.questions.put_back(id);
-                questions.for_each(|left| self.questions.put_back(left));
-                return Err(error);
+                answer = Err(error);
             }
         }
-        Ok(())
+        answer
     }
 
     async fn ask_about(&self, id: &QuoteId) -> Result<(), MintError> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, pending, select};
+use hazel_protocol::PaymentMethod;
 use tokio::sync::Notify;
 
 use crate::error::MintError;
@@ -114,6 +115,7 @@ impl Mint {
     /// # Errors
     /// The ledger cannot be read.
     async fn recover(self: &Arc<Self>) -> Result<(), MintError> {
+        self.write_stopped().await;
         let swaps = self.recover_from_bad_swaps().await;
         let melts = self.reconcile_melts().await;
         let report = swaps?;
@@ -199,14 +201,19 @@ impl Mint {
         });
     }
 
-    /// Forgets old quotes, as far back as every stream of payments has been read: money may still be on its way for the others.
+    /// Forgets old quotes, of each method as far back as its stream of payments has been read: money may still be on its way for the
+    /// others, and for those of a method that is not served now.
     pub async fn prune(&self) {
-        let caught_up = self.caught_up.values().map(|secs| secs.load(Ordering::Acquire)).min();
-        let caught_up = caught_up.map_or_else(Timestamp::default, Timestamp::from_unix);
+        for (method, secs) in &self.caught_up {
+            self.prune_until(method, Timestamp::from_unix(secs.load(Ordering::Acquire))).await;
+        }
+    }
+
+    async fn prune_until(&self, method: &PaymentMethod, caught_up: Timestamp) {
         let now = self.now();
         let before = caught_up.min(now).minus(PRUNE_AFTER_SECS);
         while !self.is_draining() && before > Timestamp::default() {
-            let prune = Prune { before, limit: PRUNE_LIMIT, now };
+            let prune = Prune { method: method.clone(), before, limit: PRUNE_LIMIT, now };
             match self.apply(Change::Prune(prune)).await {
                 Ok(Applied::Pruned(rows)) if rows >= u64::from(PRUNE_LIMIT) => {}
                 Ok(_) => return,

@@ -244,6 +244,29 @@ async fn more_than_was_ever_issued_is_refused_alarms_and_stops_the_keyset() {
 }
 
 #[tokio::test]
+async fn a_keyset_stays_stopped_though_the_ledger_could_not_be_told() {
+    let bottle = Bottle::new(config()).await;
+    let proofs = bottle.fund(&[8, 8]).await;
+    let booked = KeysetTotals { issued: Amount::from_u64(8), ..KeysetTotals::default() };
+    hazel_mint::store::contract::Plant::plant_totals(&bottle.store.inner, proofs[0].id, booked).await;
+    bottle.fault(|change| {
+        let stops = matches!(change, Change::Administer(administer) if matches!(administer.act, Act::LatchKeyset(_)));
+        stops.then(|| ApplyError::Unavailable("the disk is full".to_owned()))
+    });
+    assert_eq!(code(&bottle.swap(&proofs, &bottle.outputs(&[8, 8])).await), 12_000);
+    assert!(!bottle.store.keysets().await.expect("readable")[0].latched, "the ledger was not told");
+    // The keysets are read again, and the books alone would allow one of the two proofs.
+    let rotate = hazel_mint::config::UnitConfig::new(CurrencyUnit::Sat).into();
+    bottle.mint.rotate_keyset(rotate, "operator").await.expect("rotates");
+    assert_eq!(code(&bottle.swap(&proofs[..1], &bottle.outputs(&[8])).await), 12_000, "stopped here");
+    bottle.no_fault();
+    bottle.mint.sweep().await.expect("readable");
+    assert!(bottle.store.keysets().await.expect("readable")[0].latched, "told again");
+    bottle.mint.latch_keyset(proofs[0].id, false, "operator", "looked at").await.expect("allowed");
+    bottle.swap(&proofs[..1], &bottle.outputs(&[8])).await.expect("and good again");
+}
+
+#[tokio::test]
 async fn prefer_async_answers_pending_at_once() {
     let bottle = Bottle::new(config()).await;
     bottle.say(Script::Say(PaymentStatus::Pending));

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use hazel_protocol::{Amount, KeysetId, QuoteId};
+use hazel_protocol::{Amount, KeysetId, PaymentMethod, QuoteId};
 
 use super::Timestamp;
 use super::administer::Administer;
@@ -373,11 +373,13 @@ pub struct TakeOver {
     pub now: Timestamp,
 }
 
-/// Removes what nobody can need any more, at most `limit` rows of each kind: mint quotes never paid that expired before `before`,
-/// UNPAID melt quotes that expired before `before`, unsigned blanks of melts PAID before `before` (so that a wallet restored from its
+/// Removes what nobody can need any more, at most `limit` rows of each kind: mint quotes of `method` never paid that expired before
+/// `before`, UNPAID melt quotes of it that expired before `before`, unsigned blanks of melts PAID before `before` (so that a wallet restored from its
 /// seed can use them), tombstones older than an hour.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prune {
+    /// The payment method whose quotes go: those of another may have been paid without anybody here knowing.
+    pub method: PaymentMethod,
     /// Quotes that expired earlier than this go.
     pub before: Timestamp,
     /// At most this many of each kind.

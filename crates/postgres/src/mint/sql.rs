@@ -220,11 +220,11 @@ statements! {
 
     /// A quote that an operation names stays, whatever was paid on it. Rows that another transaction holds stay for the next time, and the
     /// rows are chosen once, before any is deleted.
-    PRUNE_MINT_QUOTES = "WITH old AS MATERIALIZED (SELECT q.quote_id FROM mint_quotes q WHERE q.amount_paid = 0 AND q.expiry < $1 \
+    PRUNE_MINT_QUOTES = "WITH old AS MATERIALIZED (SELECT q.quote_id FROM mint_quotes q WHERE q.amount_paid = 0 AND q.expiry < $1 AND q.method = $3 \
                          AND NOT EXISTS (SELECT 1 FROM draws d WHERE d.quote = q.quote_id) \
                          ORDER BY q.expiry LIMIT $2 FOR UPDATE OF q SKIP LOCKED) \
                          DELETE FROM mint_quotes WHERE quote_id = ANY(ARRAY(SELECT quote_id FROM old))";
-    PRUNE_MELT_QUOTES = "WITH old AS MATERIALIZED (SELECT quote_id FROM melt_quotes WHERE status = 'unpaid' AND expiry < $1 \
+    PRUNE_MELT_QUOTES = "WITH old AS MATERIALIZED (SELECT quote_id FROM melt_quotes WHERE status = 'unpaid' AND expiry < $1 AND method = $3 \
                          ORDER BY expiry LIMIT $2 FOR UPDATE SKIP LOCKED) \
                          DELETE FROM melt_quotes WHERE quote_id = ANY(ARRAY(SELECT quote_id FROM old))";
     /// A melt that was paid never changes again, so its blanks are nobody's.

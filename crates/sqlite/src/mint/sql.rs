@@ -173,10 +173,10 @@ statements! {
 
     /// A quote that an operation names stays, whatever was paid on it.
     PRUNE_MINT_QUOTES = "DELETE FROM mint_quotes WHERE id IN (SELECT q.id FROM mint_quotes q WHERE q.amount_paid = 0 \
-                         AND q.expiry < ?1 AND NOT EXISTS (SELECT 1 FROM draws d WHERE d.quote = q.id) \
+                         AND q.expiry < ?1 AND q.method = ?3 AND NOT EXISTS (SELECT 1 FROM draws d WHERE d.quote = q.id) \
                          ORDER BY q.expiry LIMIT ?2)";
     PRUNE_MELT_QUOTES = "DELETE FROM melt_quotes WHERE id IN (SELECT id FROM melt_quotes WHERE status = 'unpaid' \
-                         AND expiry < ?1 ORDER BY expiry LIMIT ?2)";
+                         AND expiry < ?1 AND method = ?3 ORDER BY expiry LIMIT ?2)";
     PRUNE_BLANKS = "DELETE FROM blind_signatures WHERE id IN (SELECT s.id FROM blind_signatures s \
                     JOIN melt_quotes q ON q.operation_id = s.operation_id WHERE s.operation_kind = 'melt' AND s.c IS NULL \
                     AND q.status = 'paid' AND q.updated_at < ?1 LIMIT ?2)";

@@ -1,6 +1,6 @@
 //! The generator of random changes.
 
-use hazel_protocol::{Amount, CurrencyUnit, KeysetId};
+use hazel_protocol::{Amount, CurrencyUnit, KeysetId, PaymentMethod};
 
 use crate::ports::{
     Act, AddKeyset, Administer, AuditEntry, BindSeed, Change, CreditMintQuote, InputRow, Issue, KeysetOrigin,
@@ -495,7 +495,7 @@ impl Generator {
     fn prune(&mut self) -> Change {
         let before = self.now.minus(self.rng.below(1_000).into());
         let limit = if self.rng.percent(10) { 0 } else { u32::MAX };
-        Prune { before, limit, now: self.now }.into_change()
+        Prune { method: PaymentMethod::bolt11(), before, limit, now: self.now }.into_change()
     }
 
     fn latch(&mut self) -> Change {

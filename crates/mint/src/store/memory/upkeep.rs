@@ -43,12 +43,14 @@ pub(super) fn prune(ledger: &Ledger, change: &Prune) -> (Writes, Applied) {
 
 fn stale_mint_quotes<'a>(ledger: &'a Ledger, change: &'a Prune) -> impl Iterator<Item = &'a QuoteId> {
     let never_paid = ledger.mint_quotes.values().filter(|quote| quote.amount_paid.is_zero());
-    never_paid.filter(|quote| quote.expiry < change.before).map(|quote| &quote.id)
+    let of_method = never_paid.filter(|quote| quote.method == change.method.as_str());
+    of_method.filter(|quote| quote.expiry < change.before).map(|quote| &quote.id)
 }
 
 fn stale_melt_quotes<'a>(ledger: &'a Ledger, change: &'a Prune) -> impl Iterator<Item = &'a QuoteId> {
     let unpaid = ledger.melt_quotes.values().filter(|quote| quote.status == MeltQuoteStatus::Unpaid);
-    unpaid.filter(|quote| quote.expiry < change.before).map(|quote| &quote.id)
+    let of_method = unpaid.filter(|quote| quote.method == change.method.as_str());
+    of_method.filter(|quote| quote.expiry < change.before).map(|quote| &quote.id)
 }
 
 /// Blanks without change, of melts that were paid long ago.

@@ -32,12 +32,11 @@ pub(super) async fn prune(tx: Tx<'_>, change: &Prune) -> Outcome {
     let written_before = stored(change.now.minus(TOMBSTONE_SECS).to_unix(), "a time")?;
     let limit = i64::from(change.limit);
     let mut pruned = 0;
-    for (sql, time) in [
-        (sql::PRUNE_MINT_QUOTES, before),
-        (sql::PRUNE_MELT_QUOTES, before),
-        (sql::PRUNE_BLANKS, before),
-        (sql::PRUNE_TOMBSTONES, written_before),
-    ] {
+    let method = change.method.as_str();
+    for sql in [sql::PRUNE_MINT_QUOTES, sql::PRUNE_MELT_QUOTES] {
+        pruned += tx.run(sql, &[&before, &limit, &method]).await?;
+    }
+    for (sql, time) in [(sql::PRUNE_BLANKS, before), (sql::PRUNE_TOMBSTONES, written_before)] {
         pruned += tx.run(sql, &[&time, &limit]).await?;
     }
     Ok(Applied::Pruned(pruned))

@@ -27,12 +27,10 @@ pub(super) fn prune(connection: &Connection, change: &Prune) -> Outcome {
     let before = stored(change.before.to_unix(), "a time")?;
     let written_before = stored(change.now.minus(TOMBSTONE_SECS).to_unix(), "a time")?;
     let mut pruned = 0;
-    for (sql, time) in [
-        (sql::PRUNE_MINT_QUOTES, before),
-        (sql::PRUNE_MELT_QUOTES, before),
-        (sql::PRUNE_BLANKS, before),
-        (sql::PRUNE_TOMBSTONES, written_before),
-    ] {
+    for sql in [sql::PRUNE_MINT_QUOTES, sql::PRUNE_MELT_QUOTES] {
+        pruned += run(connection, sql, params![before, change.limit, change.method.as_str()])?;
+    }
+    for (sql, time) in [(sql::PRUNE_BLANKS, before), (sql::PRUNE_TOMBSTONES, written_before)] {
         pruned += run(connection, sql, params![time, change.limit])?;
     }
     let pruned = u64::try_from(pruned).map_err(|_| StoreFault::corrupt("more rows went than can be counted"))?;

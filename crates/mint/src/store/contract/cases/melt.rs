@@ -1,6 +1,6 @@
 //! How a melt takes custody and gives it back: `ReserveMelt`, `ReleaseMelt`.
 
-use hazel_protocol::{Amount, QuoteId};
+use hazel_protocol::{Amount, PaymentMethod, QuoteId};
 
 use crate::ports::{
     Applied, Conflict, InputRow, InputState, LatchKeyset, MeltOutcome, MeltProgress, MeltQuote, MeltQuoteStatus,
@@ -306,7 +306,7 @@ async fn releasing_nothing_leaves_a_tombstone(bench: &Bench) {
     let unchanged = Applied::MeltQuote(melt.quote.clone());
     assert_eq!(bench.accept_twice(melt.release()).await, unchanged);
     bench.refuse(melt.reserve(), Conflict::OperationEnded).await;
-    let prune = |secs| Prune { before: NOW, limit: 100, now: NOW.plus(9 + secs) };
+    let prune = |secs| Prune { method: PaymentMethod::bolt11(), before: NOW, limit: 100, now: NOW.plus(9 + secs) };
     assert_eq!(bench.accept(prune(TOMBSTONE_SECS)).await, Applied::Pruned(0));
     assert_eq!(bench.accept(prune(TOMBSTONE_SECS + 1)).await, Applied::Pruned(1));
     bench.accept(melt.reserve()).await;

@@ -1,6 +1,6 @@
 //! How a melt ends paid: `SettleMelt`, `SettleInternally`.
 
-use hazel_protocol::{Amount, CurrencyUnit};
+use hazel_protocol::{Amount, CurrencyUnit, PaymentMethod};
 
 use crate::ports::{
     Applied, Conflict, CreditMintQuote, InputState, KeysetTotals, MeltOutcome, MeltQuote, MeltQuoteStatus, MintQuote,
@@ -150,7 +150,14 @@ async fn a_settled_melt_answers_with_the_quote(bench: &Bench) {
     bench.fund().await;
     let melt = paid(bench, 1).await;
     let answer = bench.accept(melt.settle()).await;
-    bench.accept(Prune { before: NOW.plus(1_000_000), limit: 1000, now: NOW.plus(1_000_000) }).await;
+    bench
+        .accept(Prune {
+            method: PaymentMethod::bolt11(),
+            before: NOW.plus(1_000_000),
+            limit: 1000,
+            now: NOW.plus(1_000_000),
+        })
+        .await;
     bench.repeat(SettleMelt { now: NOW.plus(777), ..melt.settle() }, &answer).await;
     // The quote decides; another poller may have counted the change otherwise.
     bench.repeat(SettleMelt { change: vec![], fees: vec![], ..melt.settle() }, &answer).await;
@@ -210,7 +217,12 @@ async fn left_over_blanks_are_in_the_way_until_pruned(bench: &Bench) {
     let melt = paid(bench, 1).await;
     bench.accept(melt.settle()).await;
     // Paid at NOW + 5; until pruned to a later time its blanks are taken.
-    let prune = |before| Prune { before: NOW.plus(before), limit: 1000, now: NOW.plus(1_000_000) };
+    let prune = |before| Prune {
+        method: PaymentMethod::bolt11(),
+        before: NOW.plus(before),
+        limit: 1000,
+        now: NOW.plus(1_000_000),
+    };
     bench.repeat(prune(5), &Applied::Pruned(0)).await;
     let used = Swap { outputs: vec![output(11, sat(), 1)], ..Swap::new(2) };
     bench.refuse(used.reserve(), Conflict::OutputsSigned).await;

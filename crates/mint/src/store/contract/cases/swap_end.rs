@@ -1,6 +1,6 @@
 //! How a swap ends: `SettleSwap`, `ReleaseSwap`.
 
-use hazel_protocol::{Amount, CurrencyUnit};
+use hazel_protocol::{Amount, CurrencyUnit, PaymentMethod};
 
 use crate::ports::{
     Applied, Change, Conflict, InputState, KeysetTotals, LatchKeyset, OutputRow, Prune, ReleaseSwap, SettleSwap,
@@ -103,7 +103,14 @@ async fn a_settled_swap_answers_for_ever(bench: &Bench) {
     let swap = settled(bench, 1).await;
     let other = settled(bench, 2).await;
     bench.accept(LatchKeyset { keyset: sat(), latched: true }).await;
-    bench.accept(Prune { before: NOW.plus(1_000_000), limit: 1000, now: NOW.plus(1_000_000) }).await;
+    bench
+        .accept(Prune {
+            method: PaymentMethod::bolt11(),
+            before: NOW.plus(1_000_000),
+            limit: 1000,
+            now: NOW.plus(1_000_000),
+        })
+        .await;
     bench.repeat(swap.settle(), &Applied::Signatures(swap.signed())).await;
     // Fees and owner are no part of the answer.
     let change = SettleSwap { owner: BOB, fees: vec![], now: NOW.plus(99), ..swap.settle() };
@@ -256,7 +263,14 @@ async fn a_spent_proof_stays_spent(bench: &Bench) {
     for change in [again.reserve(), Swap { owner: BOB, ..again }.reserve()] {
         bench.refuse(change, Conflict::InputsSpent).await;
     }
-    bench.accept(Prune { before: NOW.plus(1_000_000), limit: 1000, now: NOW.plus(1_000_000) }).await;
+    bench
+        .accept(Prune {
+            method: PaymentMethod::bolt11(),
+            before: NOW.plus(1_000_000),
+            limit: 1000,
+            now: NOW.plus(1_000_000),
+        })
+        .await;
     let states = bench.snapshot().await.inputs;
     assert!(swap.inputs.iter().all(|row| states[&row.y].state == InputState::Spent));
 }
@@ -301,7 +315,7 @@ async fn a_tombstone_stands_for_an_hour(bench: &Bench) {
     bench.accept(swap.release()).await;
     // Giving up again does not make it younger.
     bench.accept(ReleaseSwap { now: NOW.plus(1800), ..swap.release() }).await;
-    let prune = |secs| Prune { before: NOW, limit: 100, now: NOW.plus(secs) };
+    let prune = |secs| Prune { method: PaymentMethod::bolt11(), before: NOW, limit: 100, now: NOW.plus(secs) };
     assert_eq!(bench.accept(prune(TOMBSTONE_SECS)).await, Applied::Pruned(0));
     bench.refuse(swap.reserve(), Conflict::OperationEnded).await;
     assert_eq!(bench.accept(prune(TOMBSTONE_SECS + 1)).await, Applied::Pruned(1));

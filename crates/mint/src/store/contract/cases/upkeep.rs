@@ -1,6 +1,6 @@
 //! `TakeOver`, `Prune`.
 
-use hazel_protocol::QuoteId;
+use hazel_protocol::{PaymentMethod, QuoteId};
 
 use crate::ports::{
     Applied, Conflict, MeltOutcome, MeltQuote, MintQuote, OpenMeltQuote, OpenMintQuote, OperationRecord, Prune,
@@ -62,7 +62,7 @@ async fn nothing_is_taken_from_another_or_from_nobody(bench: &Bench) {
 }
 
 fn prune(before: u64, limit: u32) -> Prune {
-    Prune { before: NOW.plus(before), limit, now: NOW }
+    Prune { method: PaymentMethod::bolt11(), before: NOW.plus(before), limit, now: NOW }
 }
 
 /// Opens mint and melt quotes `n` that expire `secs` after `NOW`.
@@ -78,6 +78,8 @@ async fn quotes_expiring(bench: &Bench, n: u32, secs: u64) -> (QuoteId, QuoteId)
 async fn stale_quotes_are_pruned(bench: &Bench) {
     let (stale_mint, stale_melt) = quotes_expiring(bench, 1, 99).await;
     let (fresh_mint, fresh_melt) = quotes_expiring(bench, 2, 100).await;
+    let other = Prune { method: "other".parse().expect("a name"), ..prune(100, 10) };
+    bench.repeat(other, &Applied::Pruned(0)).await;
     assert_eq!(bench.accept(prune(100, 10)).await, Applied::Pruned(2));
     bench.repeat(prune(100, 10), &Applied::Pruned(0)).await;
     let ledger = bench.snapshot().await;
@@ -115,7 +117,7 @@ async fn pruning_goes_in_small_steps(bench: &Bench) {
         bench.accept(Swap::new(100 + n).release()).await;
     }
     let now = NOW.plus(TOMBSTONE_SECS + 1);
-    let step = |limit| Prune { before: NOW.plus(11), limit, now };
+    let step = |limit| Prune { method: PaymentMethod::bolt11(), before: NOW.plus(11), limit, now };
     bench.repeat(step(0), &Applied::Pruned(0)).await;
     for expected in [6, 6, 3, 0] {
         assert_eq!(bench.accept(step(2)).await, Applied::Pruned(expected));
