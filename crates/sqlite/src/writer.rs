@@ -68,6 +68,7 @@ impl<L: Ledger> Notice<L> {
         Self(RwLock::new(None))
     }
 
+    #[cfg(feature = "mint")]
     fn set(&self, listener: Listener<L>) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(listener);
     }
@@ -97,6 +98,7 @@ impl<L: Ledger> Job<L> {
 /// Hands changes to the writer.
 pub(crate) struct WriteHandle<L: Ledger> {
     queue: Arc<Queue<Job<L>>>,
+    #[cfg(feature = "mint")]
     notice: Arc<Notice<L>>,
     health: Health,
 }
@@ -151,7 +153,12 @@ impl<L: Ledger> Writer<L> {
             .name("hazel-write".to_owned())
             .spawn(move || work.run(groups))
             .map_err(OpenError::Thread)?;
-        let handle = WriteHandle { queue: Arc::clone(&queue), notice, health };
+        let handle = WriteHandle {
+            queue: Arc::clone(&queue),
+            #[cfg(feature = "mint")]
+            notice,
+            health,
+        };
         Ok((Self { queue, thread: Some(thread) }, handle))
     }
 }
