@@ -352,6 +352,31 @@ async fn frames_that_are_no_text_or_too_long_end_the_socket_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_asked_on_a_socket_costs_points_as_elsewhere() {
+    let (_folder, mint) = started(&[("RATE__PER_SECOND", "1"), ("RATE__BURST", "40")]);
+    let mut socket = connect(&mint).await;
+    let y = [format!("02{}", "11".repeat(32))];
+    let (mut taken, mut refused) = (0, 0);
+    for id in 0..60 {
+        socket.send(subscribe(id, "proof_state", &format!("s{id}"), &y)).await.expect("sent");
+        let answer = loop {
+            let message = next(&mut socket).await.expect("the socket stays");
+            if message["id"] == id {
+                break message;
+            }
+        };
+        match answer["error"]["code"].as_i64() {
+            None => taken += 1,
+            Some(code) => {
+                assert_eq!(code, -32_029, "{answer}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(taken >= 10 && refused >= 10, "{taken} were taken and {refused} refused");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_socket_that_does_not_answer_pings_is_closed_and_one_that_does_stays() {
     let (_folder, mint) = started(&[("HTTP__SOCKET_PING_SECS", "1"), ("HTTP__MAX_SOCKETS", "2")]);
     let silent = connect(&mint).await;

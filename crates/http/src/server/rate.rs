@@ -150,10 +150,25 @@ impl Table {
     }
 }
 
+/// What one client has left, for whatever it asks on a connection that stays.
+#[derive(Debug, Clone)]
+pub(super) struct Purse {
+    limiter: Arc<Limiter>,
+    client: IpAddr,
+}
+
+impl Purse {
+    /// Takes the points of a message of so many bytes; whether there were enough.
+    pub(super) fn take(&self, cost: Cost, bytes: usize) -> bool {
+        let points = cost.points(u64::try_from(bytes).unwrap_or(u64::MAX));
+        self.limiter.take(self.client, points, Instant::now()).is_ok()
+    }
+}
+
 /// Lets a request through that its client has the points for.
 pub(super) async fn limit(
     State((limiter, cost, max_body_bytes)): State<(Arc<Limiter>, Cost, usize)>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     let Some(Peer(peer)) = request.extensions().get::<Peer>().copied() else {
@@ -162,7 +177,10 @@ pub(super) async fn limit(
     };
     let client = network_of(client(peer, request.headers(), &limiter.config.trusted_proxies));
     match limiter.take(client, cost.points(body_bytes(request.headers())), Instant::now()) {
-        Ok(()) => next.run(request).await,
+        Ok(()) => {
+            request.extensions_mut().insert(Purse { limiter, client });
+            next.run(request).await
+        }
         Err(wait) => {
             let (parts, body) = request.into_parts();
             body::linger(&parts.headers, body, max_body_bytes).await;

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
@@ -24,6 +25,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use super::admission::Kind;
 use super::answer::Refusal;
 use super::json::read_message;
+use super::rate::{Cost, Purse};
 use super::{App, Gate};
 
 /// The longest message of a wallet, in bytes: a thousand filters and what is around them.
@@ -68,6 +70,8 @@ const INVALID_REQUEST: i32 = -32_600;
 const METHOD_NOT_FOUND: i32 = -32_601;
 const INVALID_PARAMS: i32 = -32_602;
 const INTERNAL_ERROR: i32 = -32_603;
+/// Of those that a server may give a meaning of its own.
+const TOO_MANY: i32 = -32_029;
 
 impl RpcError {
     fn new(code: i32, message: impl Into<String>) -> Self {
@@ -98,13 +102,14 @@ const BROKEN: End = (close_code::ERROR, "the mint cannot go on, try again later"
 /// Makes the connection a WebSocket.
 pub(super) async fn upgrade(
     State(app): State<App>,
+    purse: Option<Extension<Purse>>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Refusal> {
     let upgrade = upgrade
         .map_err(|_| Refusal::malformed(StatusCode::BAD_REQUEST, "this path takes WebSockets (version 13) only"))?;
     let place = Arc::clone(&app.gate.sockets).try_acquire_owned().map_err(|_| Refusal::overloaded())?;
     let upgrade = upgrade.max_message_size(MAX_MESSAGE_BYTES).max_frame_size(MAX_MESSAGE_BYTES);
-    Ok(upgrade.on_upgrade(move |socket| Session::new(socket, &app).run(place)))
+    Ok(upgrade.on_upgrade(move |socket| Session::new(socket, &app, purse.map(|Extension(purse)| purse)).run(place)))
 }
 
 /// One socket.
@@ -112,13 +117,15 @@ struct Session {
     socket: WebSocket,
     listener: Listener,
     gate: Arc<Gate>,
+    /// What the client may still ask; `None` when nobody counts.
+    purse: Option<Purse>,
     /// Whether anything came since the last ping.
     heard: bool,
 }
 
 impl Session {
-    fn new(socket: WebSocket, app: &App) -> Self {
-        Self { socket, listener: app.mint.listener(), gate: Arc::clone(&app.gate), heard: true }
+    fn new(socket: WebSocket, app: &App, purse: Option<Purse>) -> Self {
+        Self { socket, listener: app.mint.listener(), gate: Arc::clone(&app.gate), purse, heard: true }
     }
 
     async fn run(mut self, _place: OwnedSemaphorePermit) {
@@ -187,6 +194,9 @@ impl Session {
             Err((id, error)) => return self.refuse(id, error).await,
         };
         let id = Value::from(request.id);
+        if self.purse.as_ref().is_some_and(|purse| !purse.take(Cost::Search, text.len())) {
+            return self.refuse(id, RpcError::new(TOO_MANY, "too many requests, come back later")).await;
+        }
         if request.jsonrpc != JSON_RPC {
             return self.refuse(id, RpcError::new(INVALID_REQUEST, "jsonrpc is \"2.0\"")).await;
         }
