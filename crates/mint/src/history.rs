@@ -17,7 +17,7 @@ use hazel_protocol::KeysetId;
 use crate::administer::BY_THE_MINT;
 use crate::error::MintError;
 use crate::mint::Mint;
-use crate::ports::{OperationId, Timestamp};
+use crate::ports::{OperationId, OperationState, PaymentStatus, Payments, Timestamp};
 
 /// Of the payments that bear our mark the newest so many are looked up: a copy lacks the newest.
 const LOOKED_UP: usize = 100;
@@ -60,8 +60,8 @@ impl Mint {
     /// The node or the ledger does not answer; [`start`](Self::start) has it tried again.
     pub async fn compare_with_node(&self) -> Result<(), MintError> {
         for method in self.ports.payments.methods() {
-            let made = self.ports.payments.of(method.as_str())?.made().await?;
-            if let Some(newest) = self.newest_missing(made).await? {
+            let payments = self.ports.payments.of(method.as_str())?;
+            if let Some(newest) = self.newest_missing(&**payments, payments.made().await?).await? {
                 self.stop_everything(newest).await?;
             }
         }
@@ -70,9 +70,17 @@ impl Mint {
     }
 
     /// The first of these payments that is this mint's and not in the ledger.
-    async fn newest_missing(&self, made: Vec<OperationId>) -> Result<Option<OperationId>, MintError> {
+    ///
+    /// One that was on its way and has failed meanwhile may have been released since the node was asked, so the node is asked again.
+    async fn newest_missing(
+        &self,
+        payments: &dyn Payments,
+        made: Vec<OperationId>,
+    ) -> Result<Option<OperationId>, MintError> {
         for id in made.into_iter().filter(|id| self.is_marked(*id)).take(LOOKED_UP) {
-            if !self.is_in_ledger(id).await? {
+            if !self.is_in_ledger(id).await?
+                && matches!(payments.status(id).await?, PaymentStatus::Paid(_) | PaymentStatus::Pending)
+            {
                 return Ok(Some(id));
             }
         }
@@ -89,8 +97,9 @@ impl Mint {
     }
 
     async fn is_in_ledger(&self, id: OperationId) -> Result<bool, MintError> {
-        if self.ports.store.operation(id).await?.is_some() {
-            return Ok(true);
+        if let Some(row) = self.ports.store.operation(id).await? {
+            // The node is called only after its dispatch is on disk: of a payment that is merely reserved here, the rest is lost.
+            return Ok(row.state != OperationState::Reserved);
         }
         Ok(!self.ports.store.contents(id).await?.inputs.is_empty())
     }

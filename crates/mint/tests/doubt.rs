@@ -138,6 +138,23 @@ async fn never_heard_is_not_believed_while_our_call_may_be_on_its_way() {
 }
 
 #[tokio::test]
+async fn a_payment_that_fails_while_the_ledger_is_compared_is_no_sign_of_an_old_copy() {
+    let bottle = Bottle::new(config()).await;
+    bottle.payments.lists.store(true, Ordering::SeqCst);
+    bottle.say(Script::Say(PaymentStatus::Failed));
+    let proofs = bottle.fund(&[8]).await;
+    let quote = bottle.melt_quote(&bottle.payments.foreign_invoice(8 * SAT)).await;
+    bottle.mint.melt("bolt11", melt_request(&quote.quote, &proofs, &[])).await.expect_err("failed");
+    assert_eq!(bottle.states(&proofs).await, [ProofState::Unspent]);
+    bottle.mint.compare_with_node().await.expect("compared");
+    assert!(!bottle.store.keysets().await.expect("readable")[0].latched, "it was released, as it had to be");
+    // Had it gone through, the ledger would have to know it.
+    bottle.say(Script::Say(PaymentStatus::Pending));
+    bottle.mint.compare_with_node().await.expect("compared");
+    assert!(bottle.store.keysets().await.expect("readable")[0].latched);
+}
+
+#[tokio::test]
 async fn a_payment_the_backend_had_and_forgot_is_never_given_back() {
     let mut bottle = Bottle::new(config()).await;
     bottle.say(Script::Say(PaymentStatus::Pending));

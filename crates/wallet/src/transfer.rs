@@ -44,17 +44,17 @@ impl Wallet {
         }
         let too_little = |needed| Error::InsufficientFunds { needed, available: at_most, unit: self.unit().clone() };
         let mut amount = at_most;
-        for _ in 0..TRIES {
+        for round in 0..TRIES {
             let mint = to.prepare_mint(amount, None).await?;
             let beyond = match self.prepare_melt(mint.invoice(), None).await {
                 Ok(melt) if melt.most() <= at_most => return Ok(PreparedTransfer { melt, mint }),
                 Ok(melt) => {
                     let most = melt.most();
                     melt.cancel().await?;
-                    most.checked_sub(at_most)?
+                    most.checked_sub(at_most).unwrap_or_default()
                 }
                 Err(Error::InsufficientFunds { needed, available, .. }) => {
-                    needed.checked_sub(available.min(at_most))?
+                    needed.checked_sub(available.min(at_most)).unwrap_or_default()
                 }
                 Err(error) => {
                     mint.cancel().await?;
@@ -62,6 +62,8 @@ impl Wallet {
                 }
             };
             mint.cancel().await?;
+            // What is needed does not count the fee for the inputs: with each round more is left for it.
+            let beyond = beyond.max(Amount::from_u64(1 << round));
             amount = amount.checked_sub(beyond).map_err(|_| too_little(beyond))?;
             if amount.is_zero() {
                 return Err(too_little(beyond));
@@ -95,7 +97,8 @@ impl PreparedTransfer {
                 return Err(Error::Ambiguous { operation: Some(operation), reason });
             }
             Err(error) => {
-                if matches!(error.class(), ErrorClass::Refused | ErrorClass::Unreachable) {
+                // Any other refusal is the wallet's own word, and the payment may have gone.
+                if matches!(error, Error::Refused { .. }) || error.class() == ErrorClass::Unreachable {
                     self.mint.cancel().await?;
                 }
                 return Err(error);

@@ -287,6 +287,19 @@ async fn a_payment_under_way_holds_its_money_until_it_is_known() {
 }
 
 #[tokio::test]
+async fn a_whole_balance_moves_to_another_mint_whatever_its_coins_cost() {
+    for fee in [0, 100, 1_000] {
+        let alice = Peer::with(&bank(fee), 1, 511).await;
+        let other = Peer::new(&bank(0), 2).await;
+        let prepared = alice.wallet.prepare_transfer(&other.wallet, sat(511)).await.unwrap();
+        let done = prepared.confirm().await.unwrap();
+        assert!(done.amount > sat(480), "{fee}: {}", done.amount);
+        assert_eq!(sat(other.available().await), done.amount, "{fee}");
+        alice.assert_sound("moved").await;
+    }
+}
+
+#[tokio::test]
 async fn inactive_keysets_are_spent_first_and_leave() {
     let bank = bank(0);
     let alice = Peer::with(&bank, 1, 64).await;

@@ -107,6 +107,8 @@ pub struct ScriptedPayments {
     pub fee_reserve_msat: AtomicU64,
     /// An invoice is paid, and the stream tells of it, before it is handed out.
     pub early: AtomicBool,
+    /// The node lists every call among its payments, as if it had been asked while each was on its way.
+    pub lists: AtomicBool,
     /// Questions about the payments of an invoice.
     pub invoice_calls: AtomicU64,
     /// How far the stream was read.
@@ -124,6 +126,7 @@ impl Default for ScriptedPayments {
             settled: Mutex::default(),
             fee_reserve_msat: AtomicU64::new(0),
             early: AtomicBool::new(false),
+            lists: AtomicBool::new(false),
             invoice_calls: AtomicU64::new(0),
             read_to: AtomicU64::new(0),
             invoices: AtomicU64::new(0),
@@ -241,6 +244,11 @@ impl Payments for ScriptedPayments {
             Script::Break(_) => Err(PaymentsError::Unavailable("broken by the test".to_owned())),
             _ => Ok(answer),
         }
+    }
+    async fn made(&self) -> Result<Vec<OperationId>, PaymentsError> {
+        let calls = self.calls.lock().expect("no test panics holding it");
+        let listed = calls.iter().rev().filter(|_| self.lists.load(Ordering::SeqCst));
+        Ok(listed.map(|payment| payment.id).collect())
     }
     async fn status(&self, id: OperationId) -> Result<PaymentStatus, PaymentsError> {
         self.status_calls.fetch_add(1, Ordering::SeqCst);

@@ -193,8 +193,10 @@ impl Wallets {
         if !self.has_token(&delivery).await? {
             return Err(Error::OperationUnknown);
         }
+        // What cannot be taken back, locked to the receiver or claimed, stays to be delivered.
+        let prepared = wallet.prepare_take_back(delivery.operation).await?;
         self.end_delivery(id, DeliveryState::TakenBack).await?;
-        wallet.prepare_take_back(delivery.operation).await
+        Ok(prepared)
     }
 
     async fn end_delivery(&self, id: ErrandId, state: DeliveryState) -> Result<ErrandRecord, Error> {
