@@ -276,6 +276,7 @@ async fn prefer_async_answers_pending_at_once() {
     request.prefer_async = true;
     let answer = bottle.mint.melt("bolt11", request).await.expect("taken");
     assert_eq!(answer.state, MeltQuoteState::Pending);
+    assert!(answer.updated_at > quote.updated_at, "each change is later, also within a second");
     let asked = bottle.mint.melt_quote("bolt11", &quote.quote).await.expect("known");
     assert_eq!(asked.state, MeltQuoteState::Pending);
 }

@@ -198,6 +198,7 @@ fn response(quote: MeltQuote, change: Option<Vec<BlindSignature>>) -> MeltQuoteB
         fee_reserve: quote.fee_reserve,
         state,
         expiry: Some(quote.expiry.to_unix()),
+        updated_at: Some(quote.updated_at.to_unix()),
         payment_preimage: quote.preimage.map(|preimage| to_hex(&preimage)),
         change: change.filter(|change| !change.is_empty()).and_then(|change| change.try_into().ok()),
     }

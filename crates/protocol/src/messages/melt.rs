@@ -77,6 +77,9 @@ pub struct MeltQuoteBolt11Response {
     /// Until when the quote holds, in seconds since 1970.
     #[serde(default)]
     pub expiry: Option<u64>,
+    /// When the quote last changed, in seconds since 1970; each change has a later one, also within a second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updated_at: Option<u64>,
     /// The proof of payment, once paid.
     #[serde(default, deserialize_with = "bounded_option::<_, MAX_PREIMAGE_BYTES>")]
     pub payment_preimage: Option<String>,
@@ -95,6 +98,7 @@ impl fmt::Debug for MeltQuoteBolt11Response {
             .field("fee_reserve", &self.fee_reserve)
             .field("state", &self.state)
             .field("expiry", &self.expiry)
+            .field("updated_at", &self.updated_at)
             .field("payment_preimage", &self.payment_preimage.as_ref().map(|_| ".."))
             .field("change", &self.change)
             .finish()

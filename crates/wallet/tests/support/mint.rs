@@ -325,6 +325,7 @@ impl Bank {
             fee_reserve: Amount::from_u64(self.fee_reserve),
             state: MeltQuoteState::Unpaid,
             expiry: Some(10_000_000),
+            updated_at: None,
             payment_preimage: None,
             change: None,
         };
