@@ -31,7 +31,7 @@
 //! let c = unblind(&c_, &r, &public)?;
 //! let id: KeysetId = "009a1f293253e41e".parse()?;
 //! let dleq = Some(dleq.with_blinding_factor(r));
-//! let coin = Proof { amount: Amount::from_u64(8), id, secret, c: c.into(), witness: None, dleq };
+//! let coin = Proof { amount: Amount::from_u64(8), id, secret, c: c.into(), witness: None, dleq, p2pk_e: None };
 //!
 //! // Another user checks the coin without asking the mint.
 //! let dleq = coin.dleq.as_ref().ok_or("sent without a proof")?;
